@@ -1,0 +1,1 @@
+"""What surrounds the application: its AWS resources, its command line, its local stack."""

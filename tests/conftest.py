@@ -1,0 +1,1 @@
+"""What every test shares. Deliberately little: a folder's own needs live in its own conftest."""
