@@ -1,0 +1,1 @@
+"""Paygrade, the monetization control plane: everything that runs on Lambda."""

@@ -1,0 +1,243 @@
+"""What a billing provider is told and what it reports, in words that fit any provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from chalicelib.domain.ids import CustomerId, PackageId
+from chalicelib.domain.plans import PackageKind
+from chalicelib.domain.prices import Price
+from chalicelib.domain.subscriptions import SubscriptionStatus
+
+
+class SyncStatus(StrEnum):
+    """How far a provider's copy of an object is."""
+
+    PENDING = "pending"
+    SYNCED = "synced"
+    ERROR = "error"
+    NOT_REQUIRED = "not_required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingLink:
+    """Our object's counterpart at one provider."""
+
+    provider: str
+    billing_id: str | None
+    url: str | None = None
+    sync_status: SyncStatus
+    error: str | None = None
+    synced_at: datetime | None = None
+
+
+# --- The catalog at the provider ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorPrice:
+    """How one price must look at the provider. `lookup_key` names the slot; `fingerprint` its unchangeable money."""
+
+    lookup_key: str
+    fingerprint: str
+    price: Price
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorProduct:
+    """How one plan or add-on must look at the provider: exactly these prices active, nothing else."""
+
+    product_key: str
+    name: str
+    description: str | None
+    active: bool
+    metadata: Mapping[str, str]
+    prices: tuple[MirrorPrice, ...]
+    default_lookup_key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPrice:
+    """A price as the provider holds it; `fingerprint` is recomputed from its money, not read from metadata."""
+
+    billing_id: str
+    lookup_key: str | None
+    fingerprint: str
+    active: bool
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedProduct:
+    """A product and all its prices, archived ones too, as the provider holds them now."""
+
+    billing_id: str
+    name: str
+    description: str | None
+    active: bool
+    metadata: Mapping[str, str]
+    prices: tuple[ObservedPrice, ...]
+    default_price: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateProduct:
+    """Create the product under its own id."""
+
+    product: MirrorProduct
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateProduct:
+    """Set name, description, metadata and active of the product."""
+
+    product: MirrorProduct
+    unset_metadata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePrice:
+    """Create the price and take over its lookup key from whichever price held it."""
+
+    product_key: str
+    price: MirrorPrice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdatePrice:
+    """Make the price active again, with this metadata and lookup key."""
+
+    billing_id: str
+    price: MirrorPrice
+    unset_metadata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDefaultPrice:
+    """Make the price of this lookup key, or none, the one the provider shows for the product."""
+
+    product_key: str
+    lookup_key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivePrice:
+    """Stop selling the price; existing subscriptions keep it."""
+
+    billing_id: str
+
+
+CatalogStep = (
+    CreateProduct | UpdateProduct | CreatePrice | UpdatePrice | SetDefaultPrice | ArchivePrice
+)
+
+
+# --- Customers, checkouts, subscriptions at the provider ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCustomer:
+    """The provider's record of a customer."""
+
+    billing_id: str
+    url: str | None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutItem:
+    """One line of a checkout; the price is the provider's id of one of ours."""
+
+    price_billing_id: str
+    quantity: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutRequest:
+    """What a customer is asked to pay for. `metadata` is put on the session and on the subscription it makes."""
+
+    customer_billing_id: str
+    reference: str
+    items: tuple[CheckoutItem, ...]
+    success_url: str
+    cancel_url: str | None
+    expires_at: datetime
+    metadata: Mapping[str, str]
+
+
+class CheckoutStatus(StrEnum):
+    """Whether a checkout can still be paid."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCheckout:
+    """A checkout as the provider holds it."""
+
+    billing_id: str
+    url: str | None
+    status: CheckoutStatus
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderItem:
+    """One line of a provider's subscription."""
+
+    price_billing_id: str
+    quantity: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSubscription:
+    """A subscription as the provider holds it; `status` is already in our words."""
+
+    billing_id: str
+    customer_billing_id: str
+    status: SubscriptionStatus
+    items: tuple[ProviderItem, ...]
+    currency: str
+    started_at: datetime
+    created_at: datetime
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    trial_end: datetime | None = None
+    cancel_at: datetime | None = None
+    ended_at: datetime | None = None
+    url: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderEvent:
+    """A verified notification: a hint about whose truth to look at again, never truth itself."""
+
+    id: str
+    type: str
+    created_at: datetime
+    live: bool
+    api_version: str | None
+    object_id: str | None
+    customer_billing_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOwner:
+    """Which of our prices a provider's price stands for."""
+
+    kind: PackageKind
+    package_id: PackageId
+    price_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerRef:
+    """A customer and its id at the provider."""
+
+    customer_id: CustomerId
+    billing_id: str

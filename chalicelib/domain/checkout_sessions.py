@@ -1,0 +1,43 @@
+"""Checkout sessions: at most one open for each customer and product."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
+from chalicelib.domain.prices import BillingPeriod
+from chalicelib.domain.subscriptions import SubscribedAddon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutSession:
+    """A customer's attempt to pay for a plan; `subscription_id` is what the subscription will be called if it is paid.
+
+    `terms` digests what was asked for: the same terms again get the same session back. `billing_id` and `url`
+    are None from the claim of the slot until the provider has opened its own session.
+    """
+
+    id: str
+    customer_id: CustomerId
+    product_id: ProductId
+    plan_id: PackageId
+    plan_version: int
+    addons: tuple[SubscribedAddon, ...] = ()
+    quantities: Mapping[FeatureId, int] = field(default_factory=dict)
+    billing_period: BillingPeriod
+    currency: str
+    subscription_id: SubscriptionId
+    terms: str
+    provider: str
+    billing_id: str | None = None
+    url: str | None = None
+    status: CheckoutStatus = CheckoutStatus.OPEN
+    expires_at: datetime
+    created_at: datetime
+    revision: int = 1
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells one attempt's slot from another: the customer and the product."""
+        return (self.customer_id, self.product_id)

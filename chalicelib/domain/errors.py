@@ -1,0 +1,211 @@
+"""What can be wrong, in the domain's own words; `api.problems` alone gives each an HTTP status."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One fault of an input: `param` is its path inside the document, e.g. `prices[0].currency`."""
+
+    param: str
+    code: str
+    detail: str
+
+
+class DomainError(Exception):
+    """The request can't be carried out; `code` is stable, `detail` is for people."""
+
+    code: ClassVar[str]
+
+    def __init__(self, detail: str, *, param: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.param = param
+
+
+class NotFoundError(DomainError):
+    """No such object."""
+
+    code = "not_found"
+
+    def __init__(self, kind: str, entity_id: str) -> None:
+        super().__init__(f"No {kind} has the id {entity_id!r}.", param="id")
+        self.kind = kind
+        self.entity_id = entity_id
+
+
+class InvalidError(DomainError):
+    """The input contradicts the catalog's rules; `violations` names each place."""
+
+    code = "invalid"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(
+            violations[0].detail
+            if len(violations) == 1
+            else f"{len(violations)} fields are invalid.",
+            param=violations[0].param,
+        )
+        self.violations = tuple(violations)
+
+
+def invalid(param: str, code: str, detail: str) -> InvalidError:
+    """An `InvalidError` with a single violation."""
+    return InvalidError([Violation(param=param, code=code, detail=detail)])
+
+
+class AlreadyExistsError(DomainError):
+    """An object of that id exists with other content."""
+
+    code = "already_exists"
+
+
+class VersionConflictError(DomainError):
+    """The object changed since the caller read it; nothing was written."""
+
+    code = "version_conflict"
+
+
+class NothingToPublishError(DomainError):
+    """The plan or add-on has no draft."""
+
+    code = "nothing_to_publish"
+
+
+class NotPublishedError(DomainError):
+    """The plan or add-on has no published version to sell."""
+
+    code = "not_published"
+
+
+class ArchivedError(DomainError):
+    """The object is archived and takes no changes and no new subscribers."""
+
+    code = "archived"
+
+
+class InUseError(DomainError):
+    """The object can't be archived: something that is sold still needs it."""
+
+    code = "in_use"
+
+
+class SubscriptionExistsError(DomainError):
+    """The customer already has a live subscription of the product; change that one instead."""
+
+    code = "subscription_exists"
+
+    def __init__(self, subscription_id: str, product_id: str) -> None:
+        super().__init__(
+            f"The customer already has the subscription {subscription_id!r} of the product "
+            f"{product_id!r}; change it instead.",
+            param="plan_id",
+        )
+        self.subscription_id = subscription_id
+
+
+class BillingNotReadyError(DomainError):
+    """The plan is published but its prices have not reached the billing provider yet: try again soon."""
+
+    code = "billing_not_ready"
+    retry_after_seconds = 2
+
+
+class BillingNotConfiguredError(DomainError):
+    """The environment has no credentials for the billing provider."""
+
+    code = "billing_not_configured"
+
+
+class ProviderUnavailableError(DomainError):
+    """The provider could not answer now: retry after `retry_after_seconds`.
+
+    `definite` is true when the provider itself answered with a server error, which it replays
+    under the same idempotency key; false when the outcome of the call is unknown or it never ran.
+    """
+
+    code = "billing_provider_unavailable"
+
+    def __init__(
+        self, detail: str, *, retry_after_seconds: int = 5, definite: bool = False
+    ) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+        self.definite = definite
+
+
+class ProviderRefusedError(DomainError):
+    """The provider refused the request for good; repeating it unchanged can't help."""
+
+    code = "billing_provider_refused"
+
+    def __init__(self, detail: str, *, provider_code: str | None = None) -> None:
+        super().__init__(detail)
+        self.provider_code = provider_code
+
+
+class StoreConflictError(DomainError):
+    """Another writer was first: a condition of the commit failed and nothing was written."""
+
+    code = "store_conflict"
+    retry_after_seconds = 1
+
+
+class StoreUnavailableError(DomainError):
+    """The database did not answer or throttled the request; nothing is known to be written."""
+
+    code = "store_unavailable"
+    retry_after_seconds = 1
+
+
+class BusyError(DomainError):
+    """Another worker holds the lease on this entity; the work is retried."""
+
+    code = "busy"
+    retry_after_seconds = 5
+
+
+class DeadlineError(DomainError):
+    """The time budget of this invocation ended before the work did; it is resumed by the next one."""
+
+    code = "deadline"
+    retry_after_seconds = 1
+
+
+class InvalidSignatureError(DomainError):
+    """A webhook delivery is not signed by the provider with a current secret, or is too old or too new."""
+
+    code = "invalid_signature"
+
+
+class MalformedEventError(DomainError):
+    """A webhook delivery is signed but is no event of the provider."""
+
+    code = "malformed_event"
+
+
+class UnauthenticatedError(DomainError):
+    """The request carries no valid API key."""
+
+    code = "unauthenticated"
+
+
+class ForbiddenError(DomainError):
+    """The API key is valid but lacks the scope of this operation."""
+
+    code = "forbidden"
+
+
+class IdempotencyKeyReusedError(DomainError):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyKeyInUseError(DomainError):
+    """A request with this idempotency key is still running."""
+
+    code = "idempotency_key_in_use"
+    retry_after_seconds = 1

@@ -1,0 +1,89 @@
+"""Reconciliations: comparisons of our state with a provider's, object by object, and what they found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class DriftAction(StrEnum):
+    """What was done about a difference."""
+
+    REPAIRED = "repaired"
+    REPORTED = "reported"
+
+
+class DriftKind(StrEnum):
+    """What differs. The name says which side is behind."""
+
+    SUBSCRIPTION_MISSING = "subscription_missing"
+    SUBSCRIPTION_STATUS = "subscription_status"
+    SUBSCRIPTION_PERIOD = "subscription_period"
+    SUBSCRIPTION_PLAN = "subscription_plan"
+    SUBSCRIPTION_QUANTITY = "subscription_quantity"
+    SUBSCRIPTION_CANCELLATION = "subscription_cancellation"
+    SUBSCRIPTION_DETAILS = "subscription_details"
+    SUBSCRIPTION_UNMANAGED = "subscription_unmanaged"
+    SUBSCRIPTION_DUPLICATE = "subscription_duplicate"
+    SUBSCRIPTION_VANISHED = "subscription_vanished"
+    CUSTOMER_DELETED = "customer_deleted"
+    PRODUCT_MISSING = "product_missing"
+    PRODUCT_CHANGED = "product_changed"
+    PRICE_MISSING = "price_missing"
+    PRICE_CHANGED = "price_changed"
+    PRICE_EXTRA = "price_extra"
+    DEFAULT_PRICE_CHANGED = "default_price_changed"
+    SYNC_STUCK = "sync_stuck"
+    EVENT_STUCK = "event_stuck"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One difference: `entity` names our object, `ours` and `theirs` the differing values."""
+
+    kind: DriftKind
+    entity: str
+    ours: Mapping[str, object] | None
+    theirs: Mapping[str, object] | None
+    action: DriftAction
+
+
+class ReconciliationStatus(StrEnum):
+    """Whether the comparison has ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    """What a run compares, in this order."""
+
+    OUTBOX = "outbox"
+    CATALOG = "catalog"
+    CUSTOMERS = "customers"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """One run, spread over as many invocations as it needs: `phase` and `cursor` say where the next one goes on."""
+
+    id: str
+    status: ReconciliationStatus
+    trigger: str
+    phase: Phase = Phase.OUTBOX
+    cursor: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    drifts: tuple[Drift, ...] = ()
+    drifts_omitted: int = 0
+    error: str | None = None
+    started_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None = None
+    revision: int = 1
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells one run from another; ids sort by time."""
+        return (self.id,)

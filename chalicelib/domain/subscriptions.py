@@ -1,0 +1,76 @@
+"""Subscriptions: what ties a customer to versions of a plan and its add-ons, and which status gives access."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
+from chalicelib.domain.prices import BillingPeriod
+
+
+class SubscriptionStatus(StrEnum):
+    """Where a subscription is in its life."""
+
+    PAYMENT_PENDING = "payment_pending"
+    IN_TRIAL = "in_trial"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    NOT_STARTED = "not_started"
+
+
+# Past due keeps access while the provider still tries to collect: it ends the subscription itself when it gives up.
+GIVING_ACCESS: Final = frozenset(
+    {SubscriptionStatus.IN_TRIAL, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE}
+)
+ENDED: Final = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscribedAddon:
+    """An add-on of a subscription."""
+
+    id: PackageId
+    version: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One customer's hold on one product. `provider` None: nothing is collected for it."""
+
+    id: SubscriptionId
+    customer_id: CustomerId
+    product_id: ProductId
+    plan_id: PackageId
+    plan_version: int
+    addons: tuple[SubscribedAddon, ...] = ()
+    quantities: Mapping[FeatureId, int] = field(default_factory=dict)
+    billing_period: BillingPeriod | None = None
+    currency: str | None = None
+    status: SubscriptionStatus
+    started_at: datetime
+    current_period_start: datetime | None = None
+    current_period_end: datetime | None = None
+    trial_end: datetime | None = None
+    cancel_at: datetime | None = None
+    ended_at: datetime | None = None
+    provider: str | None = None
+    billing_id: str | None = None
+    billing_url: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells one subscription from another, inside its customer."""
+        return (self.customer_id, self.id)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it still binds the customer: no second one of the product may be started beside it."""
+        return self.status not in ENDED

@@ -1,0 +1,336 @@
+"""What the services need from the outside world; `adapters` fill these in and `tests/fakes.py` imitates them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+from chalicelib.domain.billing import (
+    CatalogStep,
+    CheckoutRequest,
+    ObservedProduct,
+    ProviderCheckout,
+    ProviderCustomer,
+    ProviderEvent,
+    ProviderSubscription,
+)
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.ids import CustomerId
+
+
+R = TypeVar("R", bound="Record")
+
+
+class Record(Protocol):
+    """Anything that can be stored: a frozen dataclass that knows what tells it from its like."""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The values that are unique among records of this type, outermost first."""
+        ...
+
+
+class Versioned(Record, Protocol):
+    """A record with optimistic locking."""
+
+    @property
+    def revision(self) -> int:
+        """Rises by one with every write."""
+        ...
+
+
+# --- Storing ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """Write only if no such record is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtRevision:
+    """Write only if the stored record's revision (for a snapshot or a customer its version) is this one."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anyhow:
+    """Write whatever is there."""
+
+
+Condition = Absent | AtRevision | Anyhow
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Store the record whole."""
+
+    record: Record
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove the record that has this record's type and identity."""
+
+    record: Record
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """Write nothing here, but let the whole commit depend on this condition."""
+
+    record: Record
+    condition: Condition
+
+
+Write = Put | Delete | Require
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """Part of a list; `next_cursor` is None on the last page."""
+
+    items: tuple[R, ...]
+    next_cursor: str | None
+
+
+class Store(Protocol):
+    """All records but the hot path's reads. Reads by identity and by `within` are strongly consistent."""
+
+    def get(self, kind: type[R], *identity: str) -> R | None:
+        """The record of this type and identity, or None. Expired records are not there."""
+        ...
+
+    def list_within(
+        self,
+        kind: type[R],
+        *within: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[R]:
+        """The records whose identity begins with `within`, ordered by the rest of it.
+
+        Customers alone come in no particular, but stable, order: they are too many for one index.
+        """
+        ...
+
+    def find_by(
+        self,
+        kind: type[R],
+        by: str,
+        value: str,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[R]:
+        """The records whose field `by` has this value; may lag behind commits by a moment."""
+        ...
+
+    def commit(self, *writes: Write) -> None:
+        """All of the writes are done, or, with `StoreConflictError`, none. At most 100; no record twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Usage of one feature since `period_start_ms` (0 where usage never resets)."""
+
+    used: int
+    period_start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HotRead:
+    """What one request to the database tells about a customer: the snapshot's text and the usage counters."""
+
+    document: str
+    usage: Mapping[str, Counter]
+
+
+class SnapshotReader(Protocol):
+    """The check's only read."""
+
+    def read(self, customer_id: CustomerId, *, consistent: bool) -> HotRead | None:
+        """Snapshot and usage in one request, or None if there is no such customer."""
+        ...
+
+
+# --- Messages -------------------------------------------------------------------------------------------------
+
+
+class QueueName(StrEnum):
+    """The queues, each with its own dead-letter queue."""
+
+    SYNC = "sync"
+    CONVERGE = "converge"
+    RECONCILE = "reconcile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Work to do: `body` holds ids only; messages of one `group` are handled one after the other."""
+
+    queue: QueueName
+    group: str
+    body: Mapping[str, str]
+
+
+class Queue(Protocol):
+    """Asynchronous work, delivered at least once."""
+
+    def send(self, message: Message) -> None:
+        """The message will be delivered; raises `StoreUnavailableError` when that is not sure."""
+        ...
+
+
+# --- Billing providers ----------------------------------------------------------------------------------------
+
+
+class BillingProvider(Protocol):
+    """Whoever collects the money. Every method may raise `ProviderUnavailableError` or `ProviderRefusedError`.
+
+    The same idempotency key always comes with the same arguments; a repetition does nothing again.
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's name in links: `stripe`, `manual`."""
+        ...
+
+    def product_url(self, billing_id: str) -> str | None:
+        """Where a person looks at the product."""
+        ...
+
+    def observe_product(self, product_key: str) -> ObservedProduct | None:
+        """The product of this key with all its prices, read from the provider's own truth; None if it is not there."""
+        ...
+
+    def apply(self, step: CatalogStep, idempotency_key: str) -> str:
+        """The step is done; returns the provider's id of what it made or changed."""
+        ...
+
+    def ensure_customer(
+        self, customer: Customer, metadata: Mapping[str, str], idempotency_key: str
+    ) -> ProviderCustomer:
+        """The provider has a customer for ours; creates one only if the key was never used."""
+        ...
+
+    def get_customer(self, billing_id: str) -> ProviderCustomer | None:
+        """The provider's customer; `deleted` if it was deleted, None if the id is unknown."""
+        ...
+
+    def list_subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
+        """All of the customer's subscriptions, ended ones too; empty if the customer is deleted or unknown."""
+        ...
+
+
+class HostedCheckout(Protocol):
+    """A provider's own payment page."""
+
+    def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
+        """A session that the customer can pay at `url`."""
+        ...
+
+    def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
+        """The session as it is now."""
+        ...
+
+    def expire_checkout(self, billing_id: str) -> ProviderCheckout:
+        """The session can't be paid any more, unless it was paid already: look at the returned status."""
+        ...
+
+
+class CheckoutProvider(BillingProvider, HostedCheckout, Protocol):
+    """A provider with a payment page."""
+
+
+class Providers(Protocol):
+    """The environment's billing providers, built when first needed."""
+
+    def names(self) -> Sequence[str]:
+        """The configured ones, in the order in which they are told of changes."""
+        ...
+
+    def get(self, name: str) -> BillingProvider:
+        """That provider; raises `BillingNotConfiguredError` if the environment has none."""
+        ...
+
+    def checkout(self) -> CheckoutProvider:
+        """The provider that takes payments; raises `BillingNotConfiguredError` if there is none."""
+        ...
+
+
+class EventReader(Protocol):
+    """The provider's notifications, told from forgeries."""
+
+    def read(self, body: bytes, signature: str | None) -> ProviderEvent:
+        """The event that these exact bytes are; raises `InvalidSignatureError` or `MalformedEventError`."""
+        ...
+
+
+# --- The rest ---------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """That much later."""
+        ...
+
+
+class Ids(Protocol):
+    """Unpredictable ids."""
+
+    def new(self, prefix: str) -> str:
+        """A fresh id; those made later in time sort after earlier ones."""
+        ...
+
+
+class Monitor(Protocol):
+    """Where operators look: structured log and metrics. Fields are ids, names and numbers, never payloads."""
+
+    def event(self, name: str, **fields: str | int | float | bool | None) -> None:
+        """Something worth a log line and a count of one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What an environment is called and may do."""
+
+    name: str
+    live: bool
+    public_url: str
+    return_origins: tuple[str, ...]
+
+
+class Deadline(Protocol):
+    """How much of the invocation is left."""
+
+    def remaining_seconds(self) -> float:
+        """Until the platform stops us."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything a service may need."""
+
+    environment: Environment
+    store: Store
+    queue: Queue
+    providers: Providers
+    clock: Clock
+    ids: Ids
+    monitor: Monitor
