@@ -229,6 +229,10 @@ class BillingProvider(Protocol):
         """All of the customer's subscriptions, ended ones too; empty if the customer is deleted or unknown."""
         ...
 
+    def get_subscription(self, billing_id: str) -> ProviderSubscription | None:
+        """The subscription, or None if the provider has none of that id. A list may lag behind; this does not."""
+        ...
+
 
 class HostedCheckout(Protocol):
     """A provider's own payment page."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from chalicelib.domain.ids import CustomerId, PackageId
+from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.prices import Price
 from chalicelib.domain.subscriptions import SubscriptionStatus
@@ -228,16 +228,10 @@ class ProviderEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOwner:
-    """Which of our prices a provider's price stands for."""
+    """Which of our prices a provider's price stands for; `versions` are the package's versions that charge it."""
 
     kind: PackageKind
     package_id: PackageId
-    price_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerRef:
-    """A customer and its id at the provider."""
-
-    customer_id: CustomerId
-    billing_id: str
+    product_id: ProductId
+    price: Price
+    versions: tuple[int, ...]
