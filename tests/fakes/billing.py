@@ -1,0 +1,474 @@
+"""A billing provider in memory: deterministic, strict where Stripe is, and failing on request.
+
+Its states are the fewest that the port's contract suite (tests/contract/billing_provider) can see.
+"""
+
+import calendar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.domain.billing import (
+    ArchivePrice,
+    CatalogStep,
+    CheckoutRequest,
+    CheckoutStatus,
+    CreatePrice,
+    CreateProduct,
+    ObservedPrice,
+    ObservedProduct,
+    ProviderCheckout,
+    ProviderCustomer,
+    ProviderItem,
+    ProviderSubscription,
+    SetDefaultPrice,
+    UpdatePrice,
+    UpdateProduct,
+)
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.errors import BillingNotConfiguredError, ProviderRefusedError
+from chalicelib.domain.prices import BillingPeriod, Price
+from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
+from chalicelib.ports import BillingProvider, CheckoutProvider, Clock
+
+
+class When(StrEnum):
+    """Where in a call a fault strikes."""
+
+    BEFORE = "before"  # nothing happened
+    AFTER = "after"  # it happened, and the answer is lost
+    STORED = "stored"  # it happened, and the error is what the idempotency key replays from now on
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the port, as the provider saw it."""
+
+    method: str
+    arguments: tuple[Any, ...]
+    idempotency_key: str | None = None
+
+
+@dataclass(slots=True)
+class Fault:
+    """Strikes the next `times` calls of `method` whose arguments `where` accepts."""
+
+    method: str
+    error: Exception
+    when: When
+    times: int
+    where: Callable[[Call], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredPrice:
+    price: Price
+    product_key: str
+    observed: ObservedPrice
+
+
+@dataclass(slots=True)
+class FakeBillingProvider:
+    """A `CheckoutProvider`. `calls` is what it was asked; `on_call` runs before each call."""
+
+    clock: Clock
+    name: str = "stripe"
+    calls: list[Call] = field(default_factory=list)
+    on_call: Callable[[Call], None] | None = None
+    products: dict[str, ObservedProduct] = field(default_factory=dict)
+    customers: dict[str, ProviderCustomer] = field(default_factory=dict)
+    customer_metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    subscriptions: dict[str, ProviderSubscription] = field(default_factory=dict)
+    checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
+    checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
+    _prices: dict[str, _StoredPrice] = field(default_factory=dict)
+    _faults: list[Fault] = field(default_factory=list)
+    _answers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    _made: int = 0
+
+    # --- Faults ---------------------------------------------------------------------------------
+
+    def fail(
+        self,
+        method: str,
+        error: Exception,
+        *,
+        when: When = When.BEFORE,
+        times: int = 1,
+        where: Callable[[Call], bool] = lambda call: True,
+    ) -> None:
+        """The next `times` calls of the method raise `error`."""
+        self._faults.append(Fault(method, error, when, times, where))
+
+    def _strike(self, call: Call, *moments: When) -> Fault | None:
+        for fault in self._faults:
+            if fault.method == call.method and fault.when in moments and fault.where(call):
+                fault.times -= 1
+                if not fault.times:
+                    self._faults.remove(fault)
+                return fault
+        return None
+
+    def _enter(self, call: Call) -> None:
+        self.calls.append(call)
+        if self.on_call is not None:
+            self.on_call(call)
+        if fault := self._strike(call, When.BEFORE):
+            raise fault.error
+
+    def _read(self, method: str, *arguments: Any) -> None:
+        self._enter(Call(method, arguments))
+        if fault := self._strike(self.calls[-1], When.AFTER, When.STORED):
+            raise fault.error
+
+    def _write(self, call: Call, sent: Any, effect: Callable[[], Any]) -> Any:
+        """The effect's answer, or the one that the key replays. What was refused is not stored."""
+        self._enter(call)
+        key = call.idempotency_key
+        if key is None:
+            answer = effect()
+        elif key in self._answers:
+            first_sent, answer = self._answers[key]
+            if first_sent != sent:
+                raise ProviderRefusedError(
+                    "The idempotency key was used with other parameters.",
+                    provider_code="idempotency_error",
+                )
+            if isinstance(answer, Exception):
+                raise answer
+        else:
+            answer = effect()
+            self._answers[key] = (sent, answer)
+        if fault := self._strike(call, When.AFTER, When.STORED):
+            if key is not None and fault.when is When.STORED:
+                self._answers[key] = (sent, fault.error)
+            raise fault.error
+        return answer
+
+    def forget_idempotency_keys(self) -> None:
+        """More than a day passed: no key is replayed any more."""
+        self._answers.clear()
+
+    def _new_id(self, prefix: str) -> str:
+        self._made += 1
+        return f"{prefix}_{self._made:06d}"
+
+    # --- Catalog --------------------------------------------------------------------------------
+
+    def product_url(self, billing_id: str) -> str | None:
+        return f"https://billing.example/products/{billing_id}"
+
+    def observe_product(self, product_key: str) -> ObservedProduct | None:
+        self._read("observe_product", product_key)
+        product = self.products.get(product_key)
+        if product is None:
+            return None
+        prices = tuple(
+            stored.observed
+            for stored in reversed(self._prices.values())
+            if stored.product_key == product_key
+        )
+        return replace(product, prices=prices)
+
+    def apply(self, step: CatalogStep, idempotency_key: str) -> str:
+        answer: str = self._write(
+            Call("apply", (step,), idempotency_key), step, lambda: self._apply(step)
+        )
+        return answer
+
+    def _apply(self, step: CatalogStep) -> str:
+        match step:
+            case CreateProduct(product=product) if product.product_key in self.products:
+                return self._apply(UpdateProduct(product=product))
+            case CreateProduct(product=product):
+                self.products[product.product_key] = ObservedProduct(
+                    billing_id=product.product_key,
+                    name=product.name,
+                    description=product.description,
+                    active=product.active,
+                    metadata=dict(product.metadata),
+                    prices=(),
+                    default_price=None,
+                )
+                return product.product_key
+            case UpdateProduct(product=product, unset_metadata=unset):
+                held = self._product(product.product_key)
+                self.products[held.billing_id] = replace(
+                    held,
+                    name=product.name,
+                    description=product.description,
+                    active=product.active,
+                    metadata=_merged(held.metadata, product.metadata, unset),
+                )
+                return held.billing_id
+            case CreatePrice(product_key=product_key, price=price):
+                self._product(product_key)
+                billing_id = self._new_id("price")
+                self._release(price.lookup_key)
+                self._prices[billing_id] = _StoredPrice(
+                    price.price,
+                    product_key,
+                    ObservedPrice(
+                        billing_id=billing_id,
+                        lookup_key=price.lookup_key,
+                        fingerprint=price.fingerprint,
+                        active=True,
+                        metadata=dict(price.metadata),
+                    ),
+                )
+                return billing_id
+            case UpdatePrice(billing_id=billing_id, price=price, unset_metadata=unset):
+                metadata = _merged(self._price(billing_id).observed.metadata, price.metadata, unset)
+                self._release(price.lookup_key)
+                self._observe(
+                    billing_id, lookup_key=price.lookup_key, active=True, metadata=metadata
+                )
+                return billing_id
+            case SetDefaultPrice(product_key=product_key, lookup_key=lookup_key):
+                held = self._product(product_key)
+                default = None if lookup_key is None else self._by_lookup(product_key, lookup_key)
+                self.products[product_key] = replace(held, default_price=default)
+                return product_key
+            case ArchivePrice(billing_id=billing_id):
+                if self.products[self._price(billing_id).product_key].default_price == billing_id:
+                    raise ProviderRefusedError("This is the default price of its product.")
+                self._observe(billing_id, active=False)
+                return billing_id
+
+    def _product(self, product_key: str) -> ObservedProduct:
+        if product_key not in self.products:
+            raise _missing("product", product_key)
+        return self.products[product_key]
+
+    def _price(self, billing_id: str) -> _StoredPrice:
+        if billing_id not in self._prices:
+            raise _missing("price", billing_id)
+        return self._prices[billing_id]
+
+    def _by_lookup(self, product_key: str, lookup_key: str) -> str:
+        for billing_id, stored in self._prices.items():
+            observed = stored.observed
+            if (
+                stored.product_key == product_key
+                and observed.lookup_key == lookup_key
+                and observed.active
+            ):
+                return billing_id
+        raise _missing("price", lookup_key)
+
+    def _release(self, lookup_key: str) -> None:
+        for billing_id, stored in self._prices.items():
+            if stored.observed.lookup_key == lookup_key:
+                self._observe(billing_id, lookup_key=None)
+
+    def _observe(self, billing_id: str, **changes: Any) -> None:
+        stored = self._prices[billing_id]
+        self._prices[billing_id] = replace(stored, observed=replace(stored.observed, **changes))
+
+    def edit_product(self, product_key: str, **changes: Any) -> None:
+        """Somebody changed the product in the provider's dashboard."""
+        self.products[product_key] = replace(self._product(product_key), **changes)
+
+    def edit_price(self, billing_id: str, **changes: Any) -> None:
+        """Somebody changed the price in the provider's dashboard."""
+        self._price(billing_id)
+        self._observe(billing_id, **changes)
+
+    # --- Customers ------------------------------------------------------------------------------
+
+    def ensure_customer(
+        self, customer: Customer, metadata: Mapping[str, str], idempotency_key: str
+    ) -> ProviderCustomer:
+        def create() -> ProviderCustomer:
+            billing_id = self._new_id("cus")
+            url = f"https://billing.example/customers/{billing_id}"
+            self.customer_metadata[billing_id] = dict(metadata)
+            self.customers[billing_id] = ProviderCustomer(billing_id=billing_id, url=url)
+            return self.customers[billing_id]
+
+        # Name and email are no part of what the key fixes: they may change between two tries.
+        sent = (customer.id, dict(metadata))
+        call = Call("ensure_customer", (customer, dict(metadata)), idempotency_key)
+        answer: ProviderCustomer = self._write(call, sent, create)
+        return answer
+
+    def get_customer(self, billing_id: str) -> ProviderCustomer | None:
+        self._read("get_customer", billing_id)
+        return self.customers.get(billing_id)
+
+    def delete_customer(self, billing_id: str) -> None:
+        """Somebody deleted the customer: its subscriptions end at once."""
+        self.customers[billing_id] = replace(self.customers[billing_id], deleted=True)
+        for subscription in self.subscriptions.values():
+            if subscription.customer_billing_id == billing_id and subscription.status not in ENDED:
+                self.cancel(subscription.billing_id)
+
+    def list_subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
+        self._read("list_subscriptions", customer_billing_id)
+        customer = self.customers.get(customer_billing_id)
+        if customer is None or customer.deleted:
+            return ()
+        return tuple(
+            subscription
+            for subscription in reversed(self.subscriptions.values())
+            if subscription.customer_billing_id == customer_billing_id
+        )
+
+    # --- Checkout -------------------------------------------------------------------------------
+
+    def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
+        def create() -> ProviderCheckout:
+            customer = self.customers.get(request.customer_billing_id)
+            if customer is None or customer.deleted:
+                raise _missing("customer", request.customer_billing_id)
+            for item in request.items:
+                if not self._price(item.price_billing_id).observed.active:
+                    raise ProviderRefusedError("The price is not active.")
+            billing_id = self._new_id("cs")
+            self.checkout_requests[billing_id] = request
+            self.checkouts[billing_id] = ProviderCheckout(
+                billing_id=billing_id,
+                url=f"https://billing.example/pay/{billing_id}",
+                status=CheckoutStatus.OPEN,
+                expires_at=request.expires_at,
+            )
+            return self.checkouts[billing_id]
+
+        call = Call("open_checkout", (request,), idempotency_key)
+        answer: ProviderCheckout = self._write(call, request, create)
+        return answer
+
+    def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
+        self._read("get_checkout", billing_id)
+        return self._checkout_now(billing_id) if billing_id in self.checkouts else None
+
+    def expire_checkout(self, billing_id: str) -> ProviderCheckout:
+        def expire() -> ProviderCheckout:
+            if billing_id not in self.checkouts:
+                raise _missing("checkout.session", billing_id)
+            if self._checkout_now(billing_id).status is CheckoutStatus.OPEN:
+                self._close(billing_id, CheckoutStatus.EXPIRED)
+            return self.checkouts[billing_id]
+
+        answer: ProviderCheckout = self._write(
+            Call("expire_checkout", (billing_id,)), billing_id, expire
+        )
+        return answer
+
+    def _checkout_now(self, billing_id: str) -> ProviderCheckout:
+        checkout = self.checkouts[billing_id]
+        if checkout.status is CheckoutStatus.OPEN and self.clock.now() >= checkout.expires_at:
+            self._close(billing_id, CheckoutStatus.EXPIRED)
+        return self.checkouts[billing_id]
+
+    def _close(self, billing_id: str, status: CheckoutStatus) -> None:
+        self.checkouts[billing_id] = replace(self.checkouts[billing_id], status=status, url=None)
+
+    # --- What customers and people in the dashboard do --------------------------------------------
+
+    def pay(
+        self, checkout_id: str, status: SubscriptionStatus = SubscriptionStatus.ACTIVE
+    ) -> ProviderSubscription:
+        """The customer paid the open checkout: it is complete and made this subscription."""
+        if self._checkout_now(checkout_id).status is not CheckoutStatus.OPEN:
+            raise AssertionError(f"The checkout {checkout_id} is not open.")
+        request = self.checkout_requests[checkout_id]
+        now = self.clock.now().replace(microsecond=0)
+        prices = [self._price(item.price_billing_id).price for item in request.items]
+        billing_id = self._new_id("sub")
+        subscription = ProviderSubscription(
+            billing_id=billing_id,
+            customer_billing_id=request.customer_billing_id,
+            status=status,
+            items=tuple(
+                ProviderItem(price_billing_id=item.price_billing_id, quantity=item.quantity)
+                for item in request.items
+            ),
+            currency=prices[0].currency,
+            started_at=now,
+            created_at=now,
+            current_period_start=now,
+            current_period_end=_period_end(now, prices[0]),
+            url=f"https://billing.example/subscriptions/{billing_id}",
+            metadata=dict(request.metadata),
+        )
+        self.subscriptions[billing_id] = subscription
+        self._close(checkout_id, CheckoutStatus.COMPLETE)
+        return subscription
+
+    def decline(self, checkout_id: str) -> ProviderCheckout:
+        """The card was refused: the checkout stays open and no subscription comes of it."""
+        return self._checkout_now(checkout_id)
+
+    def cancel(self, subscription_id: str, *, at: datetime | None = None) -> ProviderSubscription:
+        """The subscription ended now, or will end `at` a later time."""
+        if at is not None:
+            return self.edit_subscription(subscription_id, cancel_at=at)
+        return self.edit_subscription(
+            subscription_id,
+            status=SubscriptionStatus.CANCELED,
+            ended_at=self.clock.now().replace(microsecond=0),
+        )
+
+    def edit_subscription(self, subscription_id: str, **changes: Any) -> ProviderSubscription:
+        """The subscription changed at the provider: a renewal, a failed payment, another price."""
+        changed = replace(self.subscriptions[subscription_id], **changes)
+        self.subscriptions[subscription_id] = changed
+        return changed
+
+    def add_subscription(self, subscription: ProviderSubscription) -> ProviderSubscription:
+        """The provider has this subscription too, whoever made it."""
+        self.subscriptions[subscription.billing_id] = subscription
+        return subscription
+
+
+@dataclass(frozen=True, slots=True)
+class FakeProviders:
+    """The environment's providers; the first takes the payments. None at all by default."""
+
+    providers: Sequence[CheckoutProvider] = ()
+
+    def names(self) -> Sequence[str]:
+        return tuple(provider.name for provider in self.providers)
+
+    def get(self, name: str) -> BillingProvider:
+        for provider in self.providers:
+            if provider.name == name:
+                return provider
+        raise BillingNotConfiguredError(f"There is no billing provider {name!r}.")
+
+    def checkout(self) -> CheckoutProvider:
+        if not self.providers:
+            raise BillingNotConfiguredError("There is no billing provider.")
+        return self.providers[0]
+
+
+def _missing(kind: str, billing_id: str) -> ProviderRefusedError:
+    return ProviderRefusedError(f"No such {kind}: {billing_id}", provider_code="resource_missing")
+
+
+def _merged(
+    held: Mapping[str, str], wanted: Mapping[str, str], unset: Sequence[str]
+) -> dict[str, str]:
+    return {key: value for key, value in {**held, **wanted}.items() if key not in unset}
+
+
+def _period_end(start: datetime, price: Price) -> datetime:
+    count = price.interval_count
+    match price.billing_period:
+        case BillingPeriod.DAY:
+            return start + timedelta(days=count)
+        case BillingPeriod.WEEK:
+            return start + timedelta(weeks=count)
+        case BillingPeriod.YEAR:
+            return _months_later(start, 12 * count)
+        case _:
+            return _months_later(start, count)
+
+
+def _months_later(start: datetime, months: int) -> datetime:
+    year, month0 = divmod(start.year * 12 + start.month - 1 + months, 12)
+    day = min(start.day, calendar.monthrange(year, month0 + 1)[1])
+    return start.replace(year=year, month=month0 + 1, day=day)
