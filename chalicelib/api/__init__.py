@@ -1,0 +1,1 @@
+"""HTTP: one blueprint for each noun, and the shell that all of them share."""

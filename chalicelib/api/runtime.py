@@ -1,0 +1,41 @@
+"""Where handlers get their ports from: the wiring, unless a test or a tool provides others."""
+
+from collections.abc import Callable
+from typing import Final
+
+from chalicelib.api.key_cache import KeyCache
+from chalicelib.ports import Ports
+
+PortsFactory = Callable[[], Ports]
+
+
+def _wired() -> Ports:
+    # Imported late: describing the API (documents, packaging) needs no configured environment.
+    from chalicelib import wiring  # noqa: PLC0415
+
+    return wiring.ports()
+
+
+class _Runtime:
+    def __init__(self) -> None:
+        self.factory: PortsFactory = _wired
+        self.keys = KeyCache()
+
+
+_runtime: Final = _Runtime()
+
+
+def set_ports_factory(factory: PortsFactory | None) -> None:
+    """Handlers get their ports from here, or again from the wiring; no key is remembered."""
+    _runtime.factory = factory or _wired
+    _runtime.keys = KeyCache()
+
+
+def ports() -> Ports:
+    """The ports of this process."""
+    return _runtime.factory()
+
+
+def keys() -> KeyCache:
+    """The API keys seen lately."""
+    return _runtime.keys
