@@ -207,6 +207,10 @@ class BillingProvider(Protocol):
         """Where a person looks at the product."""
         ...
 
+    def price_url(self, billing_id: str) -> str | None:
+        """Where a person looks at the price."""
+        ...
+
     def observe_product(self, product_key: str) -> ObservedProduct | None:
         """The product of this key with all its prices, read from the provider's own truth; None if it is not there."""
         ...
@@ -216,9 +220,13 @@ class BillingProvider(Protocol):
         ...
 
     def ensure_customer(
-        self, customer: Customer, metadata: Mapping[str, str], idempotency_key: str
+        self, metadata: Mapping[str, str], idempotency_key: str
     ) -> ProviderCustomer:
-        """The provider has a customer for ours; creates one only if the key was never used."""
+        """The provider has a customer with this metadata, without details yet; made once for each key."""
+        ...
+
+    def update_customer(self, billing_id: str, customer: Customer) -> None:
+        """The provider's customer shows our customer's present name and email address."""
         ...
 
     def get_customer(self, billing_id: str) -> ProviderCustomer | None:
@@ -317,6 +325,7 @@ class Environment:
     live: bool
     public_url: str
     return_origins: tuple[str, ...]
+    billing_api_version: str
 
 
 class Deadline(Protocol):
@@ -333,8 +342,10 @@ class Ports:
 
     environment: Environment
     store: Store
+    snapshots: SnapshotReader
     queue: Queue
     providers: Providers
+    billing_events: EventReader
     clock: Clock
     ids: Ids
     monitor: Monitor

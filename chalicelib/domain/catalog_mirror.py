@@ -114,13 +114,12 @@ def steps_between(desired: MirrorProduct, observed: ObservedProduct | None) -> t
     steps: list[CatalogStep] = []
     if _differs(desired, observed):
         steps.append(UpdateProduct(product=desired))
-    kept: dict[str, ObservedPrice] = {}
+    kept = matching_prices(desired, observed)
     for price in desired.prices:
-        match = _best_match(price, observed)
+        match = kept.get(price.lookup_key)
         if match is None:
             steps.append(CreatePrice(product_key=desired.product_key, price=price))
             continue
-        kept[price.lookup_key] = match
         right = match.active and match.lookup_key == price.lookup_key
         if not right or _lacks(match.metadata, price.metadata):
             steps.append(UpdatePrice(billing_id=match.billing_id, price=price))
@@ -132,6 +131,16 @@ def steps_between(desired: MirrorProduct, observed: ObservedProduct | None) -> t
         if price.active and price.billing_id not in kept_ids
     )
     return tuple(steps)
+
+
+def matching_prices(
+    desired: MirrorProduct, observed: ObservedProduct | None
+) -> dict[str, ObservedPrice]:
+    """For each desired price, by lookup key, the observed one that serves for it already or can again."""
+    if observed is None:
+        return {}
+    matches = ((price.lookup_key, _best_match(price, observed)) for price in desired.prices)
+    return {key: match for key, match in matches if match is not None}
 
 
 def _differs(desired: MirrorProduct, observed: ObservedProduct) -> bool:

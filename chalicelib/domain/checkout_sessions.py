@@ -29,6 +29,8 @@ class CheckoutSession:
     currency: str
     subscription_id: SubscriptionId
     terms: str
+    success_url: str
+    cancel_url: str | None = None
     provider: str
     billing_id: str | None = None
     url: str | None = None

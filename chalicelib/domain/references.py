@@ -1,16 +1,20 @@
 """References: strongly consistent look-ups from an id of one kind to the object that owns it."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Final
+
+SUBSCRIPTION: Final = "subscription"
+CHECKOUT_SESSION: Final = "checkout_session"
 
 
-class Namespace(StrEnum):
-    """Whose ids the keys of a reference are."""
+def price_namespace(provider: str) -> str:
+    """The namespace of the provider's price ids."""
+    return f"{provider}_price"
 
-    STRIPE_CUSTOMER = "stripe_customer"
-    STRIPE_PRICE = "stripe_price"
-    SUBSCRIPTION = "subscription"
-    CHECKOUT_SESSION = "checkout_session"
+
+def customer_namespace(provider: str) -> str:
+    """The namespace of the provider's customer ids."""
+    return f"{provider}_customer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,13 @@ job having to run first. Times in it are integer milliseconds since the epoch: c
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NotRequired, TypedDict
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.entitlements import Behavior, Entitlement, ResetAnchor
-from chalicelib.domain.features import Feature
+from chalicelib.domain.features import Feature, FeatureType
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.plans import PackageKind, PackageVersion
 from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription
@@ -101,8 +101,11 @@ def compile_snapshot(
             for addon in sorted(subscription.addons, key=lambda held: held.id)
         ]
         for key, quantity in packages:
+            entitlements: Sequence[Entitlement] = versions[key].entitlements
+            if key == plan:
+                entitlements = _with_bought(entitlements, subscription.quantities, features)
             sources.append(_source(subscription, key, quantity))
-            _add_shares(shares, versions[key].entitlements, len(sources) - 1, features)
+            _add_shares(shares, entitlements, len(sources) - 1, features)
     document: SnapshotDocument = {
         "version": version,
         "customer_status": customer.status,
@@ -111,6 +114,22 @@ def compile_snapshot(
     }
     text = json.dumps(document, separators=(",", ":"), sort_keys=True)
     return Snapshot(customer_id=customer.id, version=version, document=text)
+
+
+def _with_bought(
+    entitlements: Sequence[Entitlement],
+    quantities: Mapping[FeatureId, int],
+    features: Mapping[FeatureId, Feature],
+) -> Sequence[Entitlement]:
+    """What is paid for by the unit is had by the unit: the bought quantity is the limit, or the value."""
+    merged = {entitlement.feature_id: entitlement for entitlement in entitlements}
+    for feature_id, quantity in quantities.items():
+        granted = merged.get(feature_id, Entitlement(feature_id=feature_id))
+        if features[feature_id].type is FeatureType.NUMERIC:
+            merged[feature_id] = replace(granted, value=quantity)
+        else:
+            merged[feature_id] = replace(granted, usage_limit=quantity, is_unlimited=False)
+    return tuple(merged[feature_id] for feature_id in sorted(merged))
 
 
 def _source(subscription: Subscription, key: VersionKey, quantity: int) -> SourceDocument:

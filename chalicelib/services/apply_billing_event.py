@@ -1,0 +1,177 @@
+"""Taking in what a billing provider notifies us of: keep it once, then look at the provider's truth."""
+
+from dataclasses import replace
+
+from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.billing import ProviderEvent
+from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.errors import (
+    DomainError,
+    NotFoundError,
+    ProviderRefusedError,
+    StoreConflictError,
+)
+from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.references import Reference, customer_namespace
+from chalicelib.ports import AtRevision, Absent, Message, Ports, Put, QueueName
+from chalicelib.services.converge_customer import converge_customer
+
+# What can change a subscription, an invoice or the customer itself. Everything else is kept and left alone:
+# edits of products and prices are found by reconciliation, by object state.
+_ABOUT_CUSTOMERS = ("checkout.session.", "customer.", "invoice.", "charge.", "refund.")
+
+
+def keep_billing_event(ports: Ports, provider: str, event: ProviderEvent) -> BillingEvent:
+    """The event is stored, exactly once; the stored one comes back, so a repetition shows what became of it."""
+    reason = _why_ignored(ports, event)
+    now = ports.clock.now()
+    kept = BillingEvent(
+        provider=provider,
+        id=event.id,
+        type=event.type,
+        status=BillingEventStatus.IGNORED if reason else BillingEventStatus.PENDING,
+        reason=reason,
+        live=event.live,
+        api_version=event.api_version,
+        object_id=event.object_id,
+        customer_billing_id=event.customer_billing_id,
+        created_at=event.created_at,
+        received_at=now,
+        processed_at=now if reason else None,
+    )
+    try:
+        ports.store.commit(Put(kept, Absent()))
+    except StoreConflictError:
+        stored = ports.store.get(BillingEvent, event.id)
+        if stored is None:
+            raise
+        return stored
+    if reason in ("wrong_mode", "wrong_api_version"):
+        # Somebody pointed the wrong endpoint at us: nothing of it may be applied, and somebody has to know.
+        ports.monitor.event("billing_event_quarantined", event_id=event.id, reason=reason)
+    return kept
+
+
+def _why_ignored(ports: Ports, event: ProviderEvent) -> str | None:
+    if event.live != ports.environment.live:
+        return "wrong_mode"
+    if event.api_version != ports.environment.billing_api_version:
+        return "wrong_api_version"
+    if not event.type.startswith(_ABOUT_CUSTOMERS):
+        return "not_about_a_customer"
+    if event.customer_billing_id is None:
+        return "names_no_customer"
+    return None
+
+
+def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEvent:
+    """The customer that the event is about has converged, and the event is marked in the same commit.
+
+    An event whose customer is not known (yet) stays pending, with the reason: the link may be stored a moment
+    later. What no retry can cure is marked failed; anything else is raised and the event stays pending.
+    """
+    event = ports.store.get(BillingEvent, event_id)
+    if event is None:
+        raise NotFoundError("billing_event", event_id)
+    if event.status in (BillingEventStatus.PROCESSED, BillingEventStatus.IGNORED):
+        return event
+    customer_id = _customer_of(ports, event)
+    if customer_id is None:
+        return _mark(ports, event, BillingEventStatus.PENDING, "unknown_customer")
+    done = _moved(ports, event, BillingEventStatus.PROCESSED, None, customer_id)
+    try:
+        converge_customer(
+            ports,
+            cause,
+            customer_id,
+            event.provider,
+            also=[Put(done, AtRevision(number=event.revision))],
+        )
+    except StoreConflictError:
+        # Either the customer is contended, and the retry goes on, or another worker took this same event.
+        current = ports.store.get(BillingEvent, event_id)
+        if current is not None and current.status is BillingEventStatus.PROCESSED:
+            return current
+        raise
+    except (ProviderRefusedError, NotFoundError) as error:
+        ports.monitor.event("billing_event_failed", event_id=event.id, code=error.code)
+        return _mark(ports, event, BillingEventStatus.FAILED, error.detail)
+    return done
+
+
+def replay_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEvent:
+    """The event was taken as if it had just come in, unless it is none of ours to apply."""
+    event = ports.store.get(BillingEvent, event_id)
+    if event is None:
+        raise NotFoundError("billing_event", event_id)
+    if event.status in (BillingEventStatus.PROCESSED, BillingEventStatus.FAILED):
+        _mark(ports, event, BillingEventStatus.PENDING, None)
+    return apply_billing_event(ports, cause, event_id)
+
+
+def enqueue_billing_event(ports: Ports, event: BillingEvent) -> None:
+    """A worker will apply the event."""
+    group = event.customer_billing_id or event.id
+    ports.queue.send(
+        Message(queue=QueueName.CONVERGE, group=group, body={"event_id": event.id})
+    )
+
+
+def receive_billing_event(
+    ports: Ports, cause: Cause, provider: str, event: ProviderEvent
+) -> BillingEvent:
+    """The event is stored, and applied now if that works, otherwise by a worker.
+
+    Once it is stored nothing is lost: whatever fails after that, the sweep finds the event pending.
+    """
+    kept = keep_billing_event(ports, provider, event)
+    if kept.status is not BillingEventStatus.PENDING:
+        return kept
+    try:
+        return apply_billing_event(ports, cause, kept.id)
+    except DomainError as error:
+        ports.monitor.event("billing_event_deferred", event_id=kept.id, code=error.code)
+    try:
+        enqueue_billing_event(ports, kept)
+    except DomainError as error:
+        ports.monitor.event("billing_event_left_to_sweep", event_id=kept.id, code=error.code)
+    return kept
+
+
+def _customer_of(ports: Ports, event: BillingEvent) -> CustomerId | None:
+    if event.customer_billing_id is None:
+        return None
+    reference = ports.store.get(
+        Reference, customer_namespace(event.provider), event.customer_billing_id
+    )
+    return CustomerId(reference.target[0]) if reference is not None else None
+
+
+def _moved(
+    ports: Ports,
+    event: BillingEvent,
+    status: BillingEventStatus,
+    reason: str | None,
+    customer_id: CustomerId | None = None,
+) -> BillingEvent:
+    pending = status is BillingEventStatus.PENDING
+    return replace(
+        event,
+        status=status,
+        reason=reason,
+        customer_id=customer_id or event.customer_id,
+        attempts=event.attempts + 1,
+        processed_at=None if pending else ports.clock.now(),
+        revision=event.revision + 1,
+    )
+
+
+def _mark(
+    ports: Ports, event: BillingEvent, status: BillingEventStatus, reason: str | None
+) -> BillingEvent:
+    marked = _moved(ports, event, status, reason)
+    try:
+        ports.store.commit(Put(marked, AtRevision(number=event.revision)))
+    except StoreConflictError:
+        return ports.store.get(BillingEvent, event.id) or marked
+    return marked

@@ -1,0 +1,89 @@
+"""Making a customer known to a billing provider, once, and keeping its details there current."""
+
+from dataclasses import replace
+
+from chalicelib.domain.billing import BillingLink, SyncStatus
+from chalicelib.domain.catalog_mirror import entity_metadata
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.errors import NotFoundError, StoreConflictError
+from chalicelib.domain.references import Reference, customer_namespace
+from chalicelib.ports import AtRevision, Anyhow, BillingProvider, Ports, Put
+
+
+def link_customer(ports: Ports, customer: Customer, provider: BillingProvider) -> str:
+    """The provider's id of the customer, stored on our side; their side looks back at ours.
+
+    The idempotency key is the customer's name, and only what never changes goes with it: two workers, or one
+    that crashed before it stored the link, get the same provider customer. Past the provider's memory of keys
+    (24 h) the stored link stands in for it.
+    """
+    billing_id = customer.billing_id(provider.name)
+    if billing_id is None:
+        billing_id = _create(ports, customer, provider)
+    push_details(ports, customer.id, provider)
+    return billing_id
+
+
+def push_details(ports: Ports, customer_id: str, provider: BillingProvider) -> None:
+    """The provider shows the customer's present details, if they changed since it was last told."""
+    customer = ports.store.get(Customer, customer_id)
+    if customer is None:
+        raise NotFoundError("customer", customer_id)
+    pending = [
+        link
+        for link in customer.links
+        if link.provider == provider.name and link.sync_status is SyncStatus.PENDING
+    ]
+    for link in pending:
+        if link.billing_id is None:
+            continue
+        provider.update_customer(link.billing_id, customer)
+        told = replace(link, sync_status=SyncStatus.SYNCED, synced_at=ports.clock.now())
+        try:
+            _store(ports, customer, told)
+        except StoreConflictError:
+            # The customer changed while we told the provider: the link stays pending, and whoever comes
+            # next (at the latest reconciliation) tells it again.
+            ports.monitor.event("customer_details_changed_while_pushed", customer_id=customer_id)
+
+
+def _create(ports: Ports, customer: Customer, provider: BillingProvider) -> str:
+    environment = ports.environment
+    metadata = entity_metadata(
+        "customer",
+        customer.id,
+        f"customers/{customer.id}",
+        environment=environment.name,
+        public_url=environment.public_url,
+    )
+    key = f"paygrade:{environment.name}:customer:{customer.id}"
+    made = provider.ensure_customer(metadata, key)
+    has_details = customer.email is not None or customer.name is not None
+    link = BillingLink(
+        provider=provider.name,
+        billing_id=made.billing_id,
+        url=made.url,
+        sync_status=SyncStatus.PENDING if has_details else SyncStatus.SYNCED,
+        synced_at=ports.clock.now(),
+    )
+    try:
+        _store(ports, customer, link)
+    except StoreConflictError:
+        # Somebody changed the customer since we read it; that may have been another worker linking it.
+        current = ports.store.get(Customer, customer.id)
+        if current is None:
+            raise
+        if current.billing_id(provider.name) is None:
+            _store(ports, current, link)
+    return made.billing_id
+
+
+def _store(ports: Ports, customer: Customer, link: BillingLink) -> None:
+    others = tuple(held for held in customer.links if held.provider != link.provider)
+    linked = replace(customer, links=(*others, link), version=customer.version + 1)
+    reference = Reference(
+        namespace=customer_namespace(link.provider),
+        key=link.billing_id or "",
+        target=(customer.id,),
+    )
+    ports.store.commit(Put(linked, AtRevision(number=customer.version)), Put(reference, Anyhow()))

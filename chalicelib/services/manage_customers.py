@@ -1,0 +1,145 @@
+"""Creating, changing and archiving customers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.billing import SyncStatus
+from chalicelib.domain.convergence import plain
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    StoreConflictError,
+    VersionConflictError,
+)
+from chalicelib.domain.features import Lifecycle
+from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.snapshots import Snapshot, compile_snapshot
+from chalicelib.domain.subscriptions import Subscription
+from chalicelib.ports import AtRevision, Absent, Ports, Put
+from chalicelib.services.audit import entry
+from chalicelib.services.listing import all_within
+from chalicelib.services.snapshots import compile_for
+
+_FIELDS: Final = ("email", "name", "country", "currency", "metadata")
+_KNOWN_TO_PROVIDERS: Final = ("email", "name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerDetails:
+    """What the application tells about a customer."""
+
+    email: str | None = None
+    name: str | None = None
+    country: str | None = None
+    currency: str | None = None
+    metadata: Mapping[str, str]
+
+
+def create_customer(
+    ports: Ports, cause: Cause, customer_id: CustomerId, details: CustomerDetails
+) -> tuple[Customer, bool]:
+    """The customer, with an empty snapshot so that checks know it, and whether it was made just now."""
+    fields: dict[str, Any] = {field: getattr(details, field) for field in _FIELDS}
+    customer = Customer(id=customer_id, created_at=ports.clock.now(), **fields)
+    try:
+        ports.store.commit(
+            Put(customer, Absent()),
+            Put(compile_snapshot(customer, (), {}, {}, version=1), Absent()),
+            Put(
+                entry(
+                    ports, cause, f"customer:{customer_id}", "customer.created", None, _audited(customer)
+                ),
+                Absent(),
+            ),
+        )
+    except StoreConflictError:
+        known = get_customer(ports, customer_id)
+        if any(getattr(known, field) != fields[field] for field in _FIELDS):
+            raise AlreadyExistsError(
+                f"The customer {customer_id!r} exists with other details.", param="id"
+            ) from None
+        return known, False
+    return customer, True
+
+
+def get_customer(ports: Ports, customer_id: CustomerId) -> Customer:
+    """The customer; raises `NotFoundError`."""
+    customer = ports.store.get(Customer, customer_id)
+    if customer is None:
+        raise NotFoundError("customer", customer_id)
+    return customer
+
+
+def update_customer(
+    ports: Ports,
+    cause: Cause,
+    customer_id: CustomerId,
+    changes: Mapping[str, Any],
+    expected_version: int | None,
+) -> Customer:
+    """The customer with these fields changed; providers that know it are told by the next convergence."""
+    before = get_customer(ports, customer_id)
+    if expected_version is not None and expected_version != before.version:
+        raise VersionConflictError(
+            f"The customer is at version {before.version}, not {expected_version}.", param="version"
+        )
+    after = replace(before, **changes)
+    if after == before:
+        return before
+    if any(getattr(before, field) != getattr(after, field) for field in _KNOWN_TO_PROVIDERS):
+        after = replace(
+            after,
+            links=tuple(replace(link, sync_status=SyncStatus.PENDING) for link in after.links),
+        )
+    return _write(ports, cause, before, after, "customer.updated")
+
+
+def set_customer_status(
+    ports: Ports, cause: Cause, customer_id: CustomerId, status: Lifecycle
+) -> Customer:
+    """The customer has this status, and its checks answer accordingly. Its subscriptions are left as they are."""
+    # The snapshot is read before what it is compiled from, as everywhere (see converge_customer).
+    snapshot = ports.store.get(Snapshot, customer_id)
+    before = get_customer(ports, customer_id)
+    if before.status is status or snapshot is None:
+        return before
+    after = replace(before, status=status)
+    subscriptions = all_within(ports.store, Subscription, customer_id)
+    compiled = compile_for(ports, after, subscriptions, version=snapshot.version + 1)
+    action = "customer.archived" if status is Lifecycle.ARCHIVED else "customer.unarchived"
+    return _write(
+        ports, cause, before, after, action, Put(compiled, AtRevision(number=snapshot.version))
+    )
+
+
+def _write(
+    ports: Ports, cause: Cause, before: Customer, after: Customer, action: str, *also: Put
+) -> Customer:
+    after = replace(after, version=before.version + 1)
+    audit = entry(
+        ports, cause, f"customer:{before.id}", action, _audited(before), _audited(after)
+    )
+    try:
+        ports.store.commit(
+            Put(after, AtRevision(number=before.version)), Put(audit, Absent()), *also
+        )
+    except StoreConflictError as error:
+        raise VersionConflictError(
+            "The customer was changed by another request meanwhile; read it again.", param="version"
+        ) from error
+    return after
+
+
+def _audited(customer: Customer) -> dict[str, object]:
+    """What the audit log tells of a customer: personal data stays out of a log that is never erased."""
+    return {
+        "status": customer.status,
+        "country": customer.country,
+        "currency": customer.currency,
+        "metadata": plain(customer.metadata),
+        "has_email": customer.email is not None,
+        "has_name": customer.name is not None,
+    }

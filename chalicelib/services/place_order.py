@@ -1,0 +1,105 @@
+"""Checking an order against the catalog and the customer, before anything is made of it."""
+
+from dataclasses import dataclass
+
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.errors import (
+    ArchivedError,
+    NotFoundError,
+    NotPublishedError,
+    SubscriptionExistsError,
+    invalid,
+)
+from chalicelib.domain.features import Lifecycle
+from chalicelib.domain.ids import CustomerId, PackageId, ProductId
+from chalicelib.domain.orders import Order, PricedOrder, price_order
+from chalicelib.domain.plans import Package, PackageKind, PackageVersion
+from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.subscriptions import Subscription
+from chalicelib.ports import Ports
+from chalicelib.services.listing import all_within
+from chalicelib.services.snapshots import published_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A checked order. `snapshot_version` was read before everything else, so a commit on it is a commit on all."""
+
+    customer: Customer
+    snapshot_version: int
+    subscriptions: tuple[Subscription, ...]
+    priced: PricedOrder
+
+
+def place_order(ports: Ports, order: Order) -> Placed:
+    """The order priced, for a customer who may have it as far as our own state tells."""
+    snapshot = ports.store.get(Snapshot, order.customer_id)
+    customer = ports.store.get(Customer, order.customer_id)
+    if customer is None or snapshot is None:
+        raise NotFoundError("customer", order.customer_id)
+    if customer.status is Lifecycle.ARCHIVED:
+        raise ArchivedError("The customer is archived.", param="customer_id")
+    plan = _sold(ports, PackageKind.PLAN, order.plan_id)
+    if plan is None:
+        raise NotFoundError("plan", order.plan_id)
+    addons: dict[PackageId, PackageVersion] = {}
+    for wished in order.addons:
+        version = _sold(ports, PackageKind.ADDON, wished.id)
+        if version is not None:
+            addons[wished.id] = version
+    _check_return_urls(ports, order)
+    return Placed(
+        customer=customer,
+        snapshot_version=snapshot.version,
+        subscriptions=all_within(ports.store, Subscription, order.customer_id),
+        priced=price_order(order, plan, addons, customer.currency),
+    )
+
+
+def refuse_second(subscriptions: tuple[Subscription, ...], product_id: ProductId) -> None:
+    """Nothing, if no live subscription of the product is among these."""
+    for held in subscriptions:
+        if held.product_id == product_id and held.is_live:
+            raise SubscriptionExistsError(held.id, product_id)
+
+
+def live_subscription(
+    ports: Ports, customer_id: CustomerId, product_id: ProductId
+) -> Subscription | None:
+    """The customer's live subscription of the product, as stored now."""
+    held = all_within(ports.store, Subscription, customer_id)
+    return next((one for one in held if one.product_id == product_id and one.is_live), None)
+
+
+def _sold(ports: Ports, kind: PackageKind, package_id: PackageId) -> PackageVersion | None:
+    package = ports.store.get(Package, kind, package_id)
+    if package is None:
+        return None
+    if package.status is Lifecycle.ARCHIVED:
+        raise ArchivedError(f"The {kind} {package_id!r} is archived.", param=f"{kind}_id")
+    if package.published_version is None:
+        raise NotPublishedError(
+            f"The {kind} {package_id!r} has no published version.", param=f"{kind}_id"
+        )
+    return published_version(ports, kind, package_id, package.published_version)
+
+
+def _check_return_urls(ports: Ports, order: Order) -> None:
+    for param, url in (("success_url", order.success_url), ("cancel_url", order.cancel_url)):
+        if url is not None and not is_allowed_return_url(url, ports.environment.return_origins):
+            raise invalid(
+                param, "origin_not_allowed", "The URL's origin is not on the environment's allow-list."
+            )
+
+
+def is_allowed_return_url(url: str, origins: tuple[str, ...]) -> bool:
+    """Whether the URL is an absolute one below one of these origins, in the spelling every reader agrees on.
+
+    Browsers and URL libraries disagree on backslashes, control characters, user names and missing slashes; a
+    plain comparison of the text up to the path leaves them nothing to disagree on.
+    """
+    if not url.isascii() or not url.isprintable() or any(char in url for char in " \\\"'<>`{}|^"):
+        bare = url.replace("{CHECKOUT_SESSION_ID}", "")
+        if bare == url or not is_allowed_return_url(bare, origins):
+            return False
+    return any(url == origin or url.startswith((f"{origin}/", f"{origin}?")) for origin in origins)

@@ -1,0 +1,103 @@
+"""Subscribing a customer: at once where nothing is to be paid, otherwise by way of a checkout."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.checkout_sessions import CheckoutSession
+from chalicelib.domain.errors import StoreConflictError
+from chalicelib.domain.ids import SubscriptionId, derived_id
+from chalicelib.domain.orders import Order
+from chalicelib.domain.references import SUBSCRIPTION, Reference
+from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
+from chalicelib.ports import AtRevision, Absent, Anyhow, Ports, Put
+from chalicelib.services.audit import entry
+from chalicelib.services.converge_customer import converge_customer
+from chalicelib.services.place_order import Placed, place_order, refuse_second
+from chalicelib.services.snapshots import compile_for
+from chalicelib.services.start_checkout import start_checkout
+
+_TRIES: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """Either the subscription, or the checkout that has to be paid first."""
+
+    subscription: Subscription | None = None
+    checkout: CheckoutSession | None = None
+
+
+def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisioned:
+    """The customer has the subscription, or a checkout that leads to it; a repeated operation finds its own result."""
+    wanted = SubscriptionId(derived_id("subs_", "provision", cause.operation_id))
+    for tried in range(1, _TRIES + 1):
+        placed = place_order(ports, order)
+        mine = next((held for held in placed.subscriptions if held.id == wanted), None)
+        if mine is not None:
+            return Provisioned(subscription=mine)
+        refuse_second(placed.subscriptions, placed.priced.plan.product_id)
+        if placed.priced.lines:
+            return Provisioned(checkout=start_checkout(ports, cause, order))
+        try:
+            return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
+        except StoreConflictError:
+            if tried == _TRIES:
+                raise
+    raise AssertionError  # the loop returns or raises
+
+
+def _grant(
+    ports: Ports, cause: Cause, order: Order, placed: Placed, wanted: SubscriptionId
+) -> Subscription:
+    _end_open_checkout(ports, cause, order, placed)
+    now = ports.clock.now().replace(microsecond=0)
+    subscription = Subscription(
+        id=wanted,
+        customer_id=order.customer_id,
+        product_id=placed.priced.plan.product_id,
+        plan_id=placed.priced.plan.id,
+        plan_version=placed.priced.plan.number,
+        addons=placed.priced.addons,
+        status=SubscriptionStatus.ACTIVE,
+        started_at=now,
+        metadata=order.metadata,
+    )
+    snapshot = compile_for(
+        ports,
+        placed.customer,
+        (*placed.subscriptions, subscription),
+        version=placed.snapshot_version + 1,
+    )
+    ports.store.commit(
+        Put(snapshot, AtRevision(number=placed.snapshot_version)),
+        Put(subscription, Absent()),
+        Put(
+            Reference(namespace=SUBSCRIPTION, key=subscription.id, target=(order.customer_id,)),
+            Anyhow(),
+        ),
+        Put(
+            entry(
+                ports,
+                cause,
+                f"subscription:{subscription.id}",
+                "subscription.provisioned",
+                None,
+                {"customer_id": order.customer_id, "plan_id": subscription.plan_id},
+            ),
+            Absent(),
+        ),
+    )
+    return subscription
+
+
+def _end_open_checkout(ports: Ports, cause: Cause, order: Order, placed: Placed) -> None:
+    """No checkout of the product can be paid any more, so that it can't become a second subscription."""
+    product_id = placed.priced.plan.product_id
+    slot = ports.store.get(CheckoutSession, order.customer_id, product_id)
+    if slot is None or slot.billing_id is None or slot.status is not CheckoutStatus.OPEN:
+        return
+    if ports.providers.checkout().expire_checkout(slot.billing_id).status is CheckoutStatus.COMPLETE:
+        converged = converge_customer(ports, cause, order.customer_id, slot.provider)
+        refuse_second(converged.subscriptions, product_id)

@@ -1,0 +1,84 @@
+"""The sweep: sends again what a crash, a lost message or a dead-letter queue has left behind."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.errors import DomainError
+from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.ports import Message, Ports, QueueName, R
+from chalicelib.services.apply_billing_event import enqueue_billing_event
+
+# Old enough that the message sent with the change has surely had its chance.
+_STUCK_AFTER: Final = timedelta(seconds=60)
+_AT_MOST: Final = 500
+# An event whose customer nobody knows is most likely another system's in the same account: it is asked for
+# less and less often, and given up when the provider, too, would have stopped retrying (3 days).
+_FIRST_WAIT: Final = timedelta(minutes=1)
+_GIVE_UP_AFTER: Final = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """How many items were sent again."""
+
+    sync_tasks: int
+    billing_events: int
+
+
+def sweep(ports: Ports) -> Swept:
+    """Every stuck outbox item and every parked event that is due was sent to its queue again."""
+    now = ports.clock.now()
+    tasks = [
+        task
+        for task in _found(ports, SyncTask, SyncTaskStatus.PENDING)
+        if now - task.updated_at > _STUCK_AFTER
+    ]
+    events = [
+        event for event in _found(ports, BillingEvent, BillingEventStatus.PENDING) if _is_due(event, now)
+    ]
+    sent_tasks = sum(_send(ports, task) for task in tasks)
+    sent_events = 0
+    for event in events:
+        try:
+            enqueue_billing_event(ports, event)
+            sent_events += 1
+        except DomainError as error:
+            ports.monitor.event("sweep_send_failed", event_id=event.id, code=error.code)
+    if sent_tasks or sent_events:
+        ports.monitor.event("swept", sync_tasks=sent_tasks, billing_events=sent_events)
+    return Swept(sync_tasks=sent_tasks, billing_events=sent_events)
+
+
+def send_sync_task(ports: Ports, task: SyncTask) -> None:
+    """A worker will carry the task out."""
+    group = f"{task.kind}:{task.package_id}"
+    ports.queue.send(Message(queue=QueueName.SYNC, group=group, body={"task_id": task.id}))
+
+
+def _send(ports: Ports, task: SyncTask) -> bool:
+    try:
+        send_sync_task(ports, task)
+    except DomainError as error:
+        ports.monitor.event("sweep_send_failed", task_id=task.id, code=error.code)
+        return False
+    return True
+
+
+def _is_due(event: BillingEvent, now: datetime) -> bool:
+    age = now - event.received_at
+    wait = _FIRST_WAIT * 2 ** min(event.attempts, 12)
+    return age > wait and age < _GIVE_UP_AFTER
+
+
+def _found(ports: Ports, kind: type[R], status: str) -> list[R]:
+    found: list[R] = []
+    cursor: str | None = None
+    while len(found) < _AT_MOST:
+        page = ports.store.find_by(kind, "status", status, cursor=cursor)
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return found
