@@ -1,0 +1,79 @@
+"""Audit entries: built here, written in the same commit as the change they tell of."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final
+
+from chalicelib.domain.audit_log import AuditEntry, Cause
+from chalicelib.domain.money import canonical_decimal
+from chalicelib.ports import Ports
+
+OPERATION: Final = "operation_id"
+_BOOKKEEPING: Final = frozenset({"revision", "version", "created_at"})
+
+
+def entry(
+    ports: Ports,
+    cause: Cause,
+    entity: str,
+    action: str,
+    before: object = None,
+    after: object = None,
+) -> AuditEntry:
+    """The entry for one change of one entity (`plan:pro`).
+
+    `before` and `after` are records or mappings; of two only what differs is kept, of one all of it.
+    """
+    old, new = plain_fields(before), plain_fields(after)
+    if old is not None and new is not None:
+        changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
+        old = {name: old[name] for name in sorted(changed & old.keys())}
+        new = {name: new[name] for name in sorted(changed & new.keys())}
+    return AuditEntry(
+        id=ports.ids.new("audit_"),
+        entity=entity,
+        action=action,
+        actor=cause.actor,
+        cause=cause.request_id,
+        at=ports.clock.now(),
+        before=old,
+        after=new,
+        metadata={OPERATION: cause.operation_id},
+    )
+
+
+def was_done(ports: Ports, cause: Cause, entity: str, action: str) -> bool:
+    """Whether the entity's latest change is this very operation, done by an earlier try of it."""
+    latest = ports.store.list_within(AuditEntry, entity, limit=1, newest_first=True).items
+    return any(
+        found.action == action and found.metadata.get(OPERATION) == cause.operation_id
+        for found in latest
+    )
+
+
+def plain_fields(value: object) -> dict[str, object] | None:
+    """The record's or mapping's fields as JSON values, without the bookkeeping of versions."""
+    if value is None:
+        return None
+    document = plain(value)
+    if not isinstance(document, dict):
+        raise TypeError(f"{type(value).__name__} has no fields to compare")
+    return {name: item for name, item in document.items() if name not in _BOOKKEEPING}
+
+
+def plain(value: Any) -> object:  # noqa: ANN401 -- any value of the domain
+    """The same value in JSON's types."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Decimal | datetime):
+        return canonical_decimal(value) if isinstance(value, Decimal) else value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(plain(name)): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    return value
