@@ -1,0 +1,185 @@
+"""One emulated Stripe account: the only way resources read, write, number and announce objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from . import shape
+from .clock import Clock
+from .errors import no_such
+from .ids import Ids
+from .render import difference, view
+from .store import Obj, Store, copy_of
+
+ACCOUNT_ID = "acct_1StandIn00000000"
+SETTINGS: Obj = {"delivery_mode": "normal", "dunning_end": "cancel", "invoice_number": 0}
+
+
+@dataclass(slots=True)
+class Actor:
+    """Who caused a change: an API request, or nobody (time, a person on the pay page)."""
+
+    request_id: str | None = None
+    idempotency_key: str | None = None
+
+
+class Account:
+    """State, time and ids of the account, plus the events each change gives rise to."""
+
+    def __init__(self, store: Store, clock: Clock, ids: Ids, api_version: str) -> None:
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.api_version = api_version
+        self.actor = Actor()
+        # Where pages of this stand-in are reached; the server sets its own address.
+        self.base_url = "http://127.0.0.1:8010"
+        # Test tokens such as pm_card_visa made into objects by the current request.
+        self.aliases: dict[str, str] = {}
+        self._muted = False
+
+    # -- settings -------------------------------------------------------------------------------
+    def setting(self, name: str) -> Any:
+        """A setting of the stand-in itself."""
+        stored = self.store.get("_setting", "all") or SETTINGS
+        return stored.get(name, SETTINGS.get(name))
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """The setting is changed with the current change set."""
+        stored = self.store.get("_setting", "all") or SETTINGS
+        self.store.put("_setting", "all", {**stored, name: value})
+
+    # -- objects --------------------------------------------------------------------------------
+    def now(self) -> int:
+        """The stand-in's current second."""
+        return self.clock.now()
+
+    def new(self, kind: str, **fields: Any) -> Obj:
+        """An unsaved object with a fresh id (unless given) and the common fields."""
+        fields.setdefault("id", self.ids.new(kind))
+        annotations = shape.sdk_class(kind).__annotations__
+        if "created" in annotations:
+            fields.setdefault("created", self.now())
+        if "livemode" in annotations:
+            fields.setdefault("livemode", False)
+        return shape.new(kind, **fields)
+
+    def find(self, kind: str, object_id: str) -> Obj | None:
+        """The object, read only, or None."""
+        return self.store.get(kind, object_id)
+
+    def get(self, kind: str, object_id: str, param: str | None = None) -> Obj:
+        """The object, read only; a Stripe refusal when there is none."""
+        found = self.store.get(kind, object_id)
+        if found is None or found.get("_deleted"):
+            raise no_such(kind, object_id, param)
+        return found
+
+    def edit(self, kind: str, object_id: str, param: str | None = None) -> Obj:
+        """A copy to change and then `save`."""
+        return copy_of(self.get(kind, object_id, param))
+
+    def all(self, kind: str) -> list[Obj]:
+        """All living objects of a kind, oldest first, read only."""
+        return [obj for obj in self.store.scan(kind) if not obj.get("_deleted")]
+
+    def add(self, obj: Obj, event: str | None = None) -> Obj:
+        """The new object is stored and its event (if any) announced."""
+        self.store.put(obj["object"], obj["id"], obj)
+        if event is not None:
+            self.emit(event, obj)
+        return obj
+
+    def save(self, obj: Obj, event: str | None = None) -> Obj:
+        """The changed object is stored; the event tells what it was before, if anything changed."""
+        kind = obj["object"]
+        old = self.store.get(kind, obj["id"])
+        before = view(self, old) if old is not None else {}
+        self.store.put(kind, obj["id"], obj)
+        if event is not None:
+            previous = difference(before, view(self, obj))
+            if previous:
+                self.emit(event, obj, previous)
+        return obj
+
+    def remove(self, obj: Obj, event: str | None = None) -> Obj:
+        """The object is gone, apart from the mark Stripe answers with."""
+        self.store.put(obj["object"], obj["id"], {**obj, "_deleted": True})
+        if event is not None:
+            self.emit(event, obj)
+        return {"id": obj["id"], "object": obj["object"], "deleted": True}
+
+    # -- events ---------------------------------------------------------------------------------
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Nothing inside is announced or kept: what a preview needs."""
+        mark = self.store.savepoint()
+        self._muted = True
+        try:
+            yield
+        finally:
+            self._muted = False
+            self.store.restore(mark)
+
+    def emit(self, event_type: str, obj: Obj, previous: Obj | None = None) -> None:
+        """The event is stored and queued for every endpoint that wants it."""
+        if self._muted:
+            return
+        data: Obj = {"object": view(self, obj)}
+        if previous is not None:
+            data["previous_attributes"] = previous
+        event = self.new(
+            "event",
+            api_version=self.api_version,
+            data=data,
+            pending_webhooks=0,
+            request={
+                "id": self.actor.request_id,
+                "idempotency_key": self.actor.idempotency_key,
+            },
+            type=event_type,
+        )
+        self.queue(event)
+
+    def queue(self, event: Obj) -> None:
+        """The event is stored with one pending delivery per endpoint that wants it."""
+        mode = self.setting("delivery_mode")
+        waiting: list[str] = []
+        failed: list[str] = []
+        for endpoint in self.all("webhook_endpoint"):
+            if endpoint["status"] != "enabled" or not wants(endpoint, event["type"]):
+                continue
+            if mode == "drop":
+                failed.append(endpoint["id"])
+                continue
+            waiting.append(endpoint["id"])
+            for _ in range(2 if mode == "duplicate" else 1):
+                self.add_delivery(event["id"], endpoint["id"], mode)
+        self.add({**event, "_waiting": waiting, "_failed": failed})
+
+    def add_delivery(self, event_id: str, endpoint_id: str, mode: str) -> None:
+        """One attempt chain is queued; held and reversed ones wait for a release."""
+        delivery_id = self.ids.new("delivery")
+        state = {"hold": "held", "reverse": "reversing"}.get(mode, "ready")
+        self.store.put(
+            "_delivery",
+            delivery_id,
+            {
+                "id": delivery_id,
+                "event": event_id,
+                "endpoint": endpoint_id,
+                "order": self.ids.counter,
+                "attempts": 0,
+                "due": self.now(),
+                "created": self.now(),
+                "state": state,
+            },
+        )
+
+
+def wants(endpoint: Obj, event_type: str) -> bool:
+    """Whether the endpoint is subscribed to this type of event."""
+    return "*" in endpoint["enabled_events"] or event_type in endpoint["enabled_events"]

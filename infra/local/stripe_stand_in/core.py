@@ -1,0 +1,414 @@
+"""The stand-in itself: one lock, one change set per request, answers kept and replayed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stripe._api_version import _ApiVersion
+
+from . import (
+    deliveries,
+    faults,
+    idempotency,
+    request_log,
+    routes,
+    timeline,
+)
+from .account import Account, Actor
+from .clock import Clock
+from .errors import StripeError
+from .ids import Ids
+from .params import as_list, decode_form
+from .render import expand, view
+from .router import Route, known_to_stripe, match
+from .schema import check_hash
+from .store import Obj, Store
+from .wire import Request, Response, json_response
+
+API_VERSION: str = _ApiVersion.CURRENT
+_MAX_EXPANSIONS = 20
+
+
+class StandIn:
+    """An emulated Stripe account that answers requests; safe to use from several threads."""
+
+    def __init__(
+        self,
+        state_file: Path | str | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+        seed: str | None = None,
+        base_url: str | None = None,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
+        webhook_events: tuple[str, ...] = ("*",),
+    ) -> None:
+        assert routes.RESOURCES
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.store = Store(Path(state_file) if state_file is not None else None)
+        saved = self.store.get("_setting", "core") or {}
+        ids = Ids(saved.get("seed") or seed, saved.get("counter", 0))
+        clock = Clock(now, saved.get("offset_seconds", 0))
+        self.account = Account(self.store, clock, ids, API_VERSION)
+        if base_url is not None:
+            self.account.base_url = base_url.rstrip("/")
+        self._next_moment: int | None = None
+        self._moments_known = False
+        self.webhook_secret = webhook_secret
+        if webhook_url is not None:
+            self.webhook_secret = self.register_webhook(
+                webhook_url, webhook_secret, webhook_events
+            )
+
+    # -- set-up ---------------------------------------------------------------------------------
+    def register_webhook(
+        self, url: str, secret: str | None = None, events: tuple[str, ...] = ("*",)
+    ) -> str:
+        """The endpoint's secret; registering the same url again keeps the one endpoint."""
+        from .resources.webhooks import create  # noqa: PLC0415 - needs the route table loaded
+
+        with self.lock:
+            for endpoint in self.account.all("webhook_endpoint"):
+                if endpoint["url"] == url:
+                    current: str = endpoint["_secrets"][0]["secret"]
+                    if secret is None or secret == current:
+                        return current
+                    changed = {**endpoint, "_secrets": [{"secret": secret, "expires_at": None}]}
+                    self.store.put("webhook_endpoint", endpoint["id"], changed)
+                    self.commit()
+                    return secret
+            params = {"url": url, "enabled_events": list(events), "api_version": API_VERSION}
+            made: str = create(self.account, params, secret=secret)["secret"]
+            self.commit()
+            return made
+
+    def close(self) -> None:
+        """The state file is closed."""
+        with self.lock:
+            self.store.close()
+
+    # -- committing -----------------------------------------------------------------------------
+    def commit(self) -> None:
+        """Everything pending is kept, and whoever waits for changes is told."""
+        touched = self.store.touched()
+        if not touched:
+            return
+        if touched & timeline.KINDS:
+            self._moments_known = False
+        ids, clock = self.account.ids, self.account.clock
+        core = {"seed": ids.seed, "counter": ids.counter, "offset_seconds": clock.offset_seconds}
+        self.store.put("_setting", "core", core)
+        self.store.commit()
+        self.changed.notify_all()
+
+    def catch_up(self) -> None:
+        """Whatever was due by now has happened, in order of time."""
+        acct = self.account
+        while True:
+            if not self._moments_known:
+                self._next_moment = timeline.next_moment(acct)
+                self._moments_known = True
+            moment = self._next_moment
+            if moment is None or moment > acct.now():
+                return
+            acct.actor = Actor()
+            with acct.clock.frozen_at(moment):
+                timeline.run(acct, moment)
+                self.commit()
+            self._moments_known = False
+
+    def advance(self, seconds: int) -> int:
+        """The clock has moved on and everything due in between has happened; the new time."""
+        with self.lock:
+            self.account.clock.offset_seconds += seconds
+            self.store.put("_setting", "clock", {"id": "clock"})
+            self.catch_up()
+            self.commit()
+            return self.account.now()
+
+    def reset(self) -> None:
+        """The account is empty but for webhook endpoints given at the start; time is real again."""
+        with self.lock:
+            kept = self.account.all("webhook_endpoint")
+            self.store.clear()
+            self.account.clock.offset_seconds = 0
+            for endpoint in kept:
+                self.store.put("webhook_endpoint", endpoint["id"], endpoint)
+            self._moments_known = False
+            self.commit()
+
+    # -- requests -------------------------------------------------------------------------------
+    def handle(self, request: Request) -> Response:
+        """The answer to one request, of the API, a control route or a page."""
+        from . import control, pages  # noqa: PLC0415 - they need this class
+
+        if request.path.startswith("/_stand_in/"):
+            return control.handle(self, request)
+        if request.path.startswith(pages.PREFIXES):
+            return pages.handle(self, request)
+        with self.lock:
+            return self._api(request)
+
+    def _api(self, request: Request) -> Response:
+        acct = self.account
+        self.catch_up()
+        request_id = acct.ids.new("request")
+        fault = faults.take(acct, request.method, request.path)
+        self.commit()
+        try:
+            answer = self._answer(request, request_id, fault)
+        except StripeError as refused:
+            self.store.rollback()
+            answer = json_response(refused.status, refused.body(request_id))
+        answer.headers.setdefault("Request-Id", request_id)
+        answer.headers.setdefault(
+            "Stripe-Version", request.header("Stripe-Version") or API_VERSION
+        )
+        key = request.header("Idempotency-Key")
+        if key:
+            answer.headers.setdefault("Idempotency-Key", key)
+        if fault is not None:
+            _lose(answer, fault)
+        request_log.note(acct, request, answer.status, request_id)
+        self.commit()
+        return answer
+
+    def _answer(self, request: Request, request_id: str, fault: Obj | None) -> Response:
+        _authenticate(request)
+        if fault is not None:
+            early = _fault_before(fault, request_id)
+            if early is not None:
+                if fault["stored"]:
+                    self._keep(request, early, request_id)
+                return early
+        key = request.header("Idempotency-Key") if request.method == "POST" else None
+        if key:
+            idempotency.check_key(key)
+            print_of_request = idempotency.fingerprint(request.method, request.path, request.body)
+            kept = idempotency.replay(self.account, key, print_of_request)
+            if kept is not None:
+                return kept
+        self.account.actor = Actor(request_id, key)
+        self.account.aliases = {}
+        try:
+            answer = self._execute(request)
+        except StripeError as refused:
+            if not refused.keeps_changes:
+                self.store.rollback()
+            answer = json_response(refused.status, refused.body(request_id))
+            if refused.replayable:
+                self._keep(request, answer, request_id)
+            return answer
+        except BaseException:
+            self.store.rollback()
+            raise
+        if fault is not None and fault["kind"] == "500_after":
+            answer = _server_error(request_id)
+        self._keep(request, answer, request_id)
+        return answer
+
+    def _keep(self, request: Request, answer: Response, request_id: str) -> None:
+        key = request.header("Idempotency-Key")
+        if key and request.method == "POST":
+            print_of_request = idempotency.fingerprint(request.method, request.path, request.body)
+            idempotency.keep(self.account, key, print_of_request, answer, request_id)
+
+    def _execute(self, request: Request) -> Response:
+        found = match(request.method, request.path)
+        if found is None:
+            raise _unknown_route(request)
+        operation, path_values = found
+        params = typed_params(operation, request)
+        expansions = params.pop("expand", [])
+        result = operation.handler(self.account, params, *path_values)
+        return json_response(200, self.show(result, expansions))
+
+    def show(self, result: Obj, expansions: list[str]) -> Obj:
+        """The result as the API answers it."""
+        acct = self.account
+        if result.get("object") == "list":
+            result = {**result, "data": [view(acct, obj) for obj in result["data"]]}
+        else:
+            result = view(acct, result)
+        return expand(acct, result, expansions)
+
+    # -- deliveries -----------------------------------------------------------------------------
+    def deliver_due(
+        self,
+        transport: deliveries.Transport = deliveries.post,
+        *,
+        limit: int = 1_000,
+        turn_round: bool = True,
+    ) -> int:
+        """How many attempts were made; each is sent outside the lock, so answers may call back."""
+        made = 0
+        while made < limit:
+            with self.lock:
+                self.catch_up()
+                if turn_round and deliveries.is_reversing(self.account):
+                    deliveries.release(self.account)
+                    self.commit()
+                job = self._next_job()
+            if job is None:
+                return made
+            self.attempt(job, transport)
+            made += 1
+        return made
+
+    def _next_job(self) -> deliveries.Job | None:
+        for delivery in deliveries.due(self.account):
+            job = deliveries.prepare(self.account, delivery)
+            self.commit()
+            if job is not None:
+                return job
+        return None
+
+    def attempt(self, job: deliveries.Job, transport: deliveries.Transport) -> None:
+        """One delivery is tried and its outcome recorded."""
+        status: int | None = None
+        error: str | None = None
+        try:
+            status = transport(job.url, job.headers, job.body)
+        except OSError as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        with self.lock:
+            deliveries.record(self.account, job.delivery_id, status, error)
+            self.commit()
+
+    def wait_for_delivery(self, event_ids: list[str], timeout_seconds: float) -> bool:
+        """Whether these events reached every endpoint within the time."""
+        deadline = time.monotonic() + timeout_seconds
+        with self.changed:
+            while True:
+                events = [self.account.find("event", event_id) for event_id in event_ids]
+                if not any(event and event["_waiting"] for event in events):
+                    return True
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self.changed.wait(left)
+
+
+def typed_params(operation: Route, request: Request) -> Obj:
+    """The request's parameters, refused unless the SDK's types allow them."""
+    text = request.query
+    if request.method == "POST":
+        try:
+            body = request.body.decode("utf-8")
+        except UnicodeDecodeError:
+            raise StripeError("Invalid request body encoding.", replayable=False) from None
+        text = "&".join(part for part in (request.query, body) if part)
+    elif request.body:
+        text = "&".join(part for part in (text, request.body.decode("utf-8", "replace")) if part)
+    raw = decode_form(text)
+    cls = operation.params_type()
+    if cls is None:
+        expansions = as_list(raw.pop("expand", {})) or []
+        if raw:
+            raise StripeError(
+                f"Received unknown parameter: {next(iter(raw))}",
+                code="parameter_unknown",
+                param=next(iter(raw)),
+                replayable=False,
+            )
+        return {"expand": expansions}
+    return check_hash(cls, raw)
+
+
+def _authenticate(request: Request) -> None:
+    """A test key was given; a live one is refused loudly, it must never get here."""
+    header = request.header("Authorization") or ""
+    scheme, _, given = header.partition(" ")
+    key = given.strip()
+    if scheme.lower() == "basic":
+        try:
+            key = base64.b64decode(key).decode("utf-8", "replace").partition(":")[0]
+        except (binascii.Error, ValueError):
+            key = ""
+    if key.startswith(("sk_live", "rk_live", "pk_live")):
+        message = "A live key was sent to the Stripe stand-in. Use a key that begins with sk_test_."
+    elif not key:
+        message = (
+            "You did not provide an API key. You need to provide your API key in the Authorization "
+            "header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
+        )
+    elif key.startswith(("sk_test_", "rk_test_")):
+        return
+    else:
+        message = f"Invalid API Key provided: {key[:8]}{'*' * 12}"
+    raise StripeError(message, status=401, replayable=False)
+
+
+def _unknown_route(request: Request) -> StripeError:
+    where = f"{request.method} {request.path}"
+    if known_to_stripe(request.method, request.path):
+        return StripeError(
+            f"The stand-in does not emulate {where}.",
+            status=501,
+            type="api_error",
+            code="not_emulated",
+            replayable=False,
+        )
+    return StripeError(
+        f"Unrecognized request URL ({request.method}: {request.path}).",
+        status=404,
+        replayable=False,
+    )
+
+
+def _server_error(request_id: str) -> Response:
+    error = StripeError(
+        "An unknown error occurred while processing your request.", status=500, type="api_error"
+    )
+    return json_response(500, error.body(request_id))
+
+
+def _fault_before(fault: Obj, request_id: str) -> Response | None:
+    """The answer of a fault that keeps the request from running."""
+    kind = fault["kind"]
+    if kind in ("429", "429_lock_timeout"):
+        code = "rate_limit" if kind == "429" else "lock_timeout"
+        message = (
+            "Request rate limit exceeded. Learn more about rate limits here "
+            "https://docs.stripe.com/rate-limits."
+            if kind == "429"
+            else "This object cannot be accessed right now because another API request or Stripe "
+            "process is currently accessing it."
+        )
+        headers = {"Stripe-Rate-Limited-Reason": "endpoint-rate"}
+        if fault["retry_after"] is not None:
+            headers["Retry-After"] = str(fault["retry_after"])
+        refused = StripeError(message, status=429, code=code)
+        return json_response(429, refused.body(request_id), headers)
+    if kind == "409":
+        refused = StripeError(
+            "There is currently another in-progress request using this Stripe API key and "
+            "idempotency key.",
+            status=409,
+            code="idempotency_key_in_use",
+            type="idempotency_error",
+        )
+        return json_response(409, refused.body(request_id))
+    if kind == "500_before":
+        return _server_error(request_id)
+    if kind in ("reset", "timeout_before"):
+        return Response(500, {}, b"")
+    return None
+
+
+def _lose(answer: Response, fault: Obj) -> None:
+    """Tells the transport to lose or delay the answer."""
+    kind: Any = fault["kind"]
+    if kind in ("timeout_after", "timeout_before"):
+        answer.delivery, answer.delay_seconds = "hang", fault["seconds"]
+    elif kind in ("reset", "reset_after"):
+        answer.delivery = "reset"
+    elif kind == "slow":
+        answer.delay_seconds = fault["seconds"]

@@ -1,0 +1,22 @@
+"""The pages a person sees: checkout and the customer portal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..wire import Request, Response
+from . import checkout_page, html, portal_page
+
+if TYPE_CHECKING:
+    from ..core import StandIn
+
+PREFIXES = ("/c/pay/", "/p/session/")
+
+
+def handle(stand_in: StandIn, request: Request) -> Response:
+    """The page for this address."""
+    if request.method not in ("GET", "POST"):
+        return html.page("Not allowed", "<p>This page cannot do that.</p>", status=405)
+    if request.path.startswith("/c/pay/"):
+        return checkout_page.handle(stand_in, request)
+    return portal_page.handle(stand_in, request)
