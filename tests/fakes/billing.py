@@ -17,6 +17,7 @@ from chalicelib.domain.billing import (
     CheckoutStatus,
     CreatePrice,
     CreateProduct,
+    MirrorProduct,
     ObservedPrice,
     ObservedProduct,
     ProviderCheckout,
@@ -80,12 +81,14 @@ class FakeBillingProvider:
     products: dict[str, ObservedProduct] = field(default_factory=dict)
     customers: dict[str, ProviderCustomer] = field(default_factory=dict)
     customer_metadata: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    customer_details: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     subscriptions: dict[str, ProviderSubscription] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)  # subscriptions that lists do not show yet
     checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
     checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
     _prices: dict[str, _StoredPrice] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
-    _answers: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    _answers: dict[str, tuple[Any, str | Exception]] = field(default_factory=dict)
     _made: int = 0
 
     # --- Faults ---------------------------------------------------------------------------------
@@ -123,15 +126,21 @@ class FakeBillingProvider:
         if fault := self._strike(self.calls[-1], When.AFTER, When.STORED):
             raise fault.error
 
-    def _write(self, call: Call, sent: Any, effect: Callable[[], Any]) -> Any:
-        """The effect's answer, or the one that the key replays. What was refused is not stored."""
+    def _set(self, call: Call, effect: Callable[[], Any]) -> Any:
+        """The effect's answer: values are set again by a repetition, whatever its key."""
         self._enter(call)
-        key = call.idempotency_key
-        if key is None:
-            answer = effect()
-        elif key in self._answers:
-            first_sent, answer = self._answers[key]
-            if first_sent != sent:
+        answer = effect()
+        if fault := self._strike(call, When.AFTER, When.STORED):
+            raise fault.error
+        return answer
+
+    def _create(self, call: Call, effect: Callable[[], str]) -> str:
+        """The id that the effect made when the key was first used. Refusals are not stored."""
+        self._enter(call)
+        key = call.idempotency_key or ""
+        if key in self._answers:
+            first_arguments, answer = self._answers[key]
+            if first_arguments != call.arguments:
                 raise ProviderRefusedError(
                     "The idempotency key was used with other parameters.",
                     provider_code="idempotency_error",
@@ -140,10 +149,10 @@ class FakeBillingProvider:
                 raise answer
         else:
             answer = effect()
-            self._answers[key] = (sent, answer)
+            self._answers[key] = (call.arguments, answer)
         if fault := self._strike(call, When.AFTER, When.STORED):
-            if key is not None and fault.when is When.STORED:
-                self._answers[key] = (sent, fault.error)
+            if fault.when is When.STORED:
+                self._answers[key] = (call.arguments, fault.error)
             raise fault.error
         return answer
 
@@ -172,53 +181,56 @@ class FakeBillingProvider:
         )
         return replace(product, prices=prices)
 
+    def price_url(self, billing_id: str) -> str | None:
+        return f"https://billing.example/prices/{billing_id}"
+
     def apply(self, step: CatalogStep, idempotency_key: str) -> str:
-        answer: str = self._write(
-            Call("apply", (step,), idempotency_key), step, lambda: self._apply(step)
-        )
+        call = Call("apply", (step,), idempotency_key)
+        if isinstance(step, CreatePrice):
+            return self._create(call, lambda: self._create_price(step))
+        answer: str = self._set(call, lambda: self._apply(step))
         return answer
+
+    def _create_price(self, step: CreatePrice) -> str:
+        self._product(step.product_key)
+        billing_id = self._new_id("price")
+        self._release(step.price.lookup_key)
+        self._prices[billing_id] = _StoredPrice(
+            step.price.price,
+            step.product_key,
+            ObservedPrice(
+                billing_id=billing_id,
+                lookup_key=step.price.lookup_key,
+                fingerprint=step.price.fingerprint,
+                active=True,
+                metadata=dict(step.price.metadata),
+            ),
+        )
+        return billing_id
+
+    def _put_product(self, product: MirrorProduct, unset: Sequence[str] = ()) -> str:
+        key = product.product_key
+        held = self.products.get(key)
+        self.products[key] = ObservedProduct(
+            billing_id=key,
+            name=product.name,
+            description=product.description,
+            active=product.active,
+            metadata=_merged(held.metadata if held else {}, product.metadata, unset),
+            prices=(),
+            default_price=held.default_price if held else None,
+        )
+        return key
 
     def _apply(self, step: CatalogStep) -> str:
         match step:
-            case CreateProduct(product=product) if product.product_key in self.products:
-                return self._apply(UpdateProduct(product=product))
             case CreateProduct(product=product):
-                self.products[product.product_key] = ObservedProduct(
-                    billing_id=product.product_key,
-                    name=product.name,
-                    description=product.description,
-                    active=product.active,
-                    metadata=dict(product.metadata),
-                    prices=(),
-                    default_price=None,
-                )
-                return product.product_key
+                return self._put_product(product)
             case UpdateProduct(product=product, unset_metadata=unset):
-                held = self._product(product.product_key)
-                self.products[held.billing_id] = replace(
-                    held,
-                    name=product.name,
-                    description=product.description,
-                    active=product.active,
-                    metadata=_merged(held.metadata, product.metadata, unset),
-                )
-                return held.billing_id
-            case CreatePrice(product_key=product_key, price=price):
-                self._product(product_key)
-                billing_id = self._new_id("price")
-                self._release(price.lookup_key)
-                self._prices[billing_id] = _StoredPrice(
-                    price.price,
-                    product_key,
-                    ObservedPrice(
-                        billing_id=billing_id,
-                        lookup_key=price.lookup_key,
-                        fingerprint=price.fingerprint,
-                        active=True,
-                        metadata=dict(price.metadata),
-                    ),
-                )
-                return billing_id
+                self._product(product.product_key)
+                return self._put_product(product, unset)
+            case CreatePrice():
+                return self._create_price(step)
             case UpdatePrice(billing_id=billing_id, price=price, unset_metadata=unset):
                 metadata = _merged(self._price(billing_id).observed.metadata, price.metadata, unset)
                 self._release(price.lookup_key)
@@ -279,20 +291,31 @@ class FakeBillingProvider:
     # --- Customers ------------------------------------------------------------------------------
 
     def ensure_customer(
-        self, customer: Customer, metadata: Mapping[str, str], idempotency_key: str
+        self, metadata: Mapping[str, str], idempotency_key: str
     ) -> ProviderCustomer:
-        def create() -> ProviderCustomer:
+        def create() -> str:
             billing_id = self._new_id("cus")
             url = f"https://billing.example/customers/{billing_id}"
             self.customer_metadata[billing_id] = dict(metadata)
             self.customers[billing_id] = ProviderCustomer(billing_id=billing_id, url=url)
-            return self.customers[billing_id]
+            return billing_id
 
-        # Name and email are no part of what the key fixes: they may change between two tries.
-        sent = (customer.id, dict(metadata))
-        call = Call("ensure_customer", (customer, dict(metadata)), idempotency_key)
-        answer: ProviderCustomer = self._write(call, sent, create)
-        return answer
+        call = Call("ensure_customer", (dict(metadata),), idempotency_key)
+        made = self.customers[self._create(call, create)]
+        if made.deleted:
+            # Deleted since: the key's answer is of no use any more.
+            del self._answers[idempotency_key]
+            made = self.customers[self._create(call, create)]
+        return made
+
+    def update_customer(self, billing_id: str, customer: Customer) -> None:
+        def update() -> None:
+            held = self.customers.get(billing_id)
+            if held is None or held.deleted:
+                raise _missing("customer", billing_id)
+            self.customer_details[billing_id] = (customer.name, customer.email)
+
+        self._set(Call("update_customer", (billing_id, customer)), update)
 
     def get_customer(self, billing_id: str) -> ProviderCustomer | None:
         self._read("get_customer", billing_id)
@@ -314,12 +337,17 @@ class FakeBillingProvider:
             subscription
             for subscription in reversed(self.subscriptions.values())
             if subscription.customer_billing_id == customer_billing_id
+            and subscription.billing_id not in self.unlisted
         )
+
+    def get_subscription(self, billing_id: str) -> ProviderSubscription | None:
+        self._read("get_subscription", billing_id)
+        return self.subscriptions.get(billing_id)
 
     # --- Checkout -------------------------------------------------------------------------------
 
     def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
-        def create() -> ProviderCheckout:
+        def create() -> str:
             customer = self.customers.get(request.customer_billing_id)
             if customer is None or customer.deleted:
                 raise _missing("customer", request.customer_billing_id)
@@ -334,11 +362,10 @@ class FakeBillingProvider:
                 status=CheckoutStatus.OPEN,
                 expires_at=request.expires_at,
             )
-            return self.checkouts[billing_id]
+            return billing_id
 
         call = Call("open_checkout", (request,), idempotency_key)
-        answer: ProviderCheckout = self._write(call, request, create)
-        return answer
+        return self._checkout_now(self._create(call, create))
 
     def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
         self._read("get_checkout", billing_id)
@@ -352,9 +379,7 @@ class FakeBillingProvider:
                 self._close(billing_id, CheckoutStatus.EXPIRED)
             return self.checkouts[billing_id]
 
-        answer: ProviderCheckout = self._write(
-            Call("expire_checkout", (billing_id,)), billing_id, expire
-        )
+        answer: ProviderCheckout = self._set(Call("expire_checkout", (billing_id,)), expire)
         return answer
 
     def _checkout_now(self, billing_id: str) -> ProviderCheckout:

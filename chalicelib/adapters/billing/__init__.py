@@ -1,0 +1,1 @@
+"""Billing providers, one package each; they know nothing of each other."""

@@ -1,0 +1,1 @@
+"""Stripe. Nothing is imported here: reading events must not load the SDK."""

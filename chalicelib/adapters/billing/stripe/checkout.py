@@ -1,0 +1,108 @@
+"""Stripe's hosted payment page for a subscription (https://docs.stripe.com/api/checkout/sessions)."""
+
+from typing import TYPE_CHECKING, Final
+
+import stripe
+
+from chalicelib.adapters.billing.stripe.connection import Connection
+from chalicelib.adapters.billing.stripe.customers import is_replayed
+from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
+from chalicelib.adapters.billing.stripe.subscriptions import moment
+from chalicelib.domain.billing import (
+    CheckoutItem,
+    CheckoutRequest,
+    CheckoutStatus,
+    ProviderCheckout,
+)
+from chalicelib.domain.errors import ProviderRefusedError
+
+if TYPE_CHECKING:
+    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
+
+_SESSIONS: Final = "checkout.sessions"
+
+
+class StripeCheckout:
+    """The checkout sessions of one account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+
+    def open(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
+        """A session that the customer can pay; on a repetition the first one, as it is now."""
+        params = create_params(request)
+        created = self._at.run(
+            _SESSIONS,
+            Effect.CREATE,
+            lambda: self._at.v1.checkout.sessions.create(
+                params, {"idempotency_key": idempotency_key}
+            ),
+        )
+        # A replayed answer says "open" for ever.
+        now = self.get(created.id) if is_replayed(created) else None
+        return now or checkout_of(created)
+
+    def get(self, billing_id: str) -> ProviderCheckout | None:
+        """The session as it is now; None if Stripe has none of that id."""
+        found = self._at.attempt(
+            _SESSIONS,
+            Effect.READ,
+            lambda: self._at.v1.checkout.sessions.retrieve(billing_id),
+            lambda error: is_benign(error, Benign.MISSING),
+        )
+        return None if found is None else checkout_of(found)
+
+    def expire(self, billing_id: str) -> ProviderCheckout:
+        """The session can't be paid any more; `complete` if it was paid before."""
+        expired = self._at.attempt(
+            _SESSIONS,
+            Effect.SET,
+            lambda: self._at.v1.checkout.sessions.expire(billing_id),
+            lambda error: is_benign(error, Benign.NOT_OPEN),
+        )
+        if expired is not None:
+            return checkout_of(expired)
+        # Only open sessions can be expired; whether that was the reason, the session itself tells.
+        now = self.get(billing_id)
+        if now is None or now.status is CheckoutStatus.OPEN:
+            raise ProviderRefusedError("Stripe refused to expire the checkout session.")
+        return now
+
+
+def create_params(request: CheckoutRequest) -> "SessionCreateParams":
+    """The same bytes for the same request: nothing here looks at a clock.
+
+    Metadata of a session is not copied to the subscription that it makes, so both carry it. The
+    page is Stripe's own (`ui_mode` defaults to `hosted_page`).
+    """
+    params: SessionCreateParams = {
+        "mode": "subscription",
+        "customer": request.customer_billing_id,
+        "client_reference_id": request.reference,
+        "line_items": [_line_item(item) for item in request.items],
+        "success_url": request.success_url,
+        "expires_at": int(request.expires_at.timestamp()),
+        "metadata": dict(request.metadata),
+        "subscription_data": {"metadata": dict(request.metadata)},
+    }
+    if request.cancel_url is not None:
+        params["cancel_url"] = request.cancel_url
+    return params
+
+
+def _line_item(item: CheckoutItem) -> "SessionCreateParamsLineItem":
+    line: SessionCreateParamsLineItem = {"price": item.price_billing_id}
+    if item.quantity is not None:  # metered prices take none
+        line["quantity"] = item.quantity
+    return line
+
+
+def checkout_of(session: "stripe.checkout.Session") -> ProviderCheckout:
+    """The session in our words."""
+    value = session.to_dict(for_json=True)
+    return ProviderCheckout(
+        billing_id=value["id"],
+        url=value.get("url"),
+        status=CheckoutStatus(value["status"]),
+        expires_at=moment(value["expires_at"]),
+    )

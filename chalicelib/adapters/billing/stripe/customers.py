@@ -1,0 +1,179 @@
+"""Customers and their subscriptions at Stripe.
+
+One customer of ours gets one of Stripe's. Stripe has no unique field to rely on: search lags, an
+email is not unique. So the creation's idempotency key keeps it single for a day
+(https://docs.stripe.com/api/idempotent_requests), and from then on the link that the caller has
+stored long before. A caller that crashes between the two and comes back only after a day leaves an
+unused customer at Stripe, which costs nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import stripe
+
+from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
+from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
+from chalicelib.adapters.billing.stripe.subscriptions import subscription_of
+from chalicelib.domain.billing import ProviderCustomer, ProviderSubscription
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
+
+if TYPE_CHECKING:
+    from stripe.params import (
+        CustomerListParams,
+        SubscriptionItemListParams,
+        SubscriptionListParams,
+    )
+
+_CUSTOMERS: Final = "customers"
+_SUBSCRIPTIONS: Final = "subscriptions"
+_GENERATIONS: Final = 4
+# How far to look for a customer that a failed request may have made: no further than keys are kept.
+_KEYS_LIVE_SECONDS: Final = 25 * 3600
+_LOOK_AT_MOST: Final = 1000
+
+
+class StripeCustomers:
+    """The customers of one account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._at = connection
+
+    def ensure(self, metadata: Mapping[str, str], idempotency_key: str) -> ProviderCustomer:
+        """Stripe has a living customer with this metadata, the same one for the same key.
+
+        For a day Stripe answers with what it stored under the key, even if that was a server error
+        or if the customer was deleted meanwhile. Then the next key of a fixed series is used: two
+        workers that walk it meet at the same customer.
+        """
+        unavailable: ProviderUnavailableError | None = None
+        for generation in range(_GENERATIONS):
+            key = idempotency_key if generation == 0 else f"{idempotency_key}:{generation}"
+            try:
+                made = self._create(metadata, key)
+            except ProviderUnavailableError as error:
+                if not error.definite:
+                    raise
+                # Stripe failed; the customer may be there all the same.
+                unavailable = error
+                if (found := self._made_lately(metadata)) is not None:
+                    return self._customer(found)
+                continue
+            present = self.get(made.id) if is_replayed(made) else self._customer(made)
+            if present is not None and not present.deleted:
+                return present
+        raise unavailable or ProviderRefusedError("The customer is deleted again and again.")
+
+    def _create(self, metadata: Mapping[str, str], idempotency_key: str) -> "stripe.Customer":
+        return self._at.run(
+            _CUSTOMERS,
+            Effect.CREATE,
+            lambda: self._at.v1.customers.create(
+                {"metadata": dict(metadata)}, {"idempotency_key": idempotency_key}
+            ),
+        )
+
+    def _made_lately(self, metadata: Mapping[str, str]) -> "stripe.Customer | None":
+        since = int(self._at.clock.now().timestamp()) - _KEYS_LIVE_SECONDS
+
+        def fetch(after: str | None) -> "stripe.ListObject[stripe.Customer]":
+            params: CustomerListParams = {"created": {"gte": since}, "limit": PAGE_SIZE}
+            if after is not None:
+                params["starting_after"] = after
+            return self._at.v1.customers.list(params)
+
+        for found in islice(self._at.pages(_CUSTOMERS, fetch), _LOOK_AT_MOST):
+            if found.to_dict().get("metadata") == dict(metadata):
+                return found
+        return None
+
+    def update(self, billing_id: str, customer: Customer) -> None:
+        """Stripe shows the customer's present name and email; an empty string removes one."""
+        self._at.run(
+            _CUSTOMERS,
+            Effect.SET,
+            lambda: self._at.v1.customers.update(
+                billing_id, {"name": customer.name or "", "email": customer.email or ""}
+            ),
+        )
+
+    def get(self, billing_id: str) -> ProviderCustomer | None:
+        """The customer; `deleted` if it was deleted, None if Stripe never had it."""
+        found = self._at.attempt(
+            _CUSTOMERS,
+            Effect.READ,
+            lambda: self._at.v1.customers.retrieve(billing_id),
+            lambda error: is_benign(error, Benign.MISSING),
+        )
+        return None if found is None else self._customer(found)
+
+    def _customer(self, found: "stripe.Customer") -> ProviderCustomer:
+        return ProviderCustomer(
+            billing_id=found.id,
+            url=self._at.page_url(f"customers/{found.id}"),
+            deleted=bool(found.to_dict().get("deleted")),
+        )
+
+    def subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
+        """All of its subscriptions, ended ones too; none if Stripe has no such customer."""
+
+        def fetch(after: str | None) -> "stripe.ListObject[stripe.Subscription]":
+            params: SubscriptionListParams = {
+                "customer": customer_billing_id,
+                "status": "all",
+                "limit": PAGE_SIZE,
+            }
+            if after is not None:
+                params["starting_after"] = after
+            return self._at.v1.subscriptions.list(params)
+
+        found = self._at.pages(
+            _SUBSCRIPTIONS,
+            fetch,
+            lambda error: is_benign(error, Benign.MISSING, "customer"),
+        )
+        return tuple(self._subscription(subscription) for subscription in found)
+
+    def subscription(self, billing_id: str) -> ProviderSubscription | None:
+        """The subscription as it is now, or None if Stripe has none of that id."""
+        found = self._at.attempt(
+            _SUBSCRIPTIONS,
+            Effect.READ,
+            lambda: self._at.v1.subscriptions.retrieve(billing_id),
+            lambda error: is_benign(error, Benign.MISSING),
+        )
+        return None if found is None else self._subscription(found)
+
+    def _subscription(self, found: "stripe.Subscription") -> ProviderSubscription:
+        value = found.to_dict(for_json=True)
+        # A subscription holds its first ten items only.
+        listed = value.get("items") or {}
+        items = listed.get("data") or []
+        if listed.get("has_more"):
+            items = list(self._items(found.id))
+        return subscription_of(value, items, self._at.page_url(f"subscriptions/{found.id}"))
+
+    def _items(self, subscription_id: str) -> Iterator[dict[str, Any]]:
+        def fetch(after: str | None) -> "stripe.ListObject[stripe.SubscriptionItem]":
+            params: SubscriptionItemListParams = {
+                "subscription": subscription_id,
+                "limit": PAGE_SIZE,
+            }
+            if after is not None:
+                params["starting_after"] = after
+            return self._at.v1.subscription_items.list(params)
+
+        for item in self._at.pages("subscription_items", fetch):
+            yield item.to_dict(for_json=True)
+
+
+def is_replayed(found: "stripe.StripeObject") -> bool:
+    """Whether the answer was stored under the idempotency key, and so may tell of the past."""
+    response = found.last_response
+    headers = {} if response is None else response.headers
+    return any(
+        name.lower() == "idempotent-replayed" and str(value).lower() == "true"
+        for name, value in headers.items()
+    )

@@ -1,0 +1,107 @@
+"""Stripe as a billing provider: the port's methods, each done in the module of its noun."""
+
+from collections.abc import Mapping
+
+import stripe
+
+from chalicelib.adapters.billing.stripe.catalog import StripeCatalog
+from chalicelib.adapters.billing.stripe.checkout import StripeCheckout
+from chalicelib.adapters.billing.stripe.connection import (
+    STRIPE_API_BASE,
+    Connection,
+    Patience,
+)
+from chalicelib.adapters.billing.stripe.customers import StripeCustomers
+from chalicelib.adapters.billing.stripe.throttle import Throttle
+from chalicelib.domain.billing import (
+    CatalogStep,
+    CheckoutRequest,
+    ObservedProduct,
+    ProviderCheckout,
+    ProviderCustomer,
+    ProviderSubscription,
+)
+from chalicelib.domain.customers import Customer
+from chalicelib.ports import Clock
+
+
+class StripeProvider:
+    """A `CheckoutProvider`. What each method promises stands with the port."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        clock: Clock,
+        api_base: str = STRIPE_API_BASE,
+        http_client: stripe.HTTPClient | None = None,
+        throttle: Throttle | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """No request is made. `api_base` may be another server that speaks Stripe's API."""
+        connection = Connection(
+            api_key=api_key,
+            api_base=api_base,
+            clock=clock,
+            http_client=http_client,
+            throttle=throttle,
+            patience=patience,
+        )
+        self._catalog = StripeCatalog(connection)
+        self._customers = StripeCustomers(connection)
+        self._checkout = StripeCheckout(connection)
+
+    @property
+    def name(self) -> str:
+        """The provider's name in links."""
+        return "stripe"
+
+    def product_url(self, billing_id: str) -> str | None:
+        """The product's page in Stripe's dashboard."""
+        return self._catalog.product_url(billing_id)
+
+    def price_url(self, billing_id: str) -> str | None:
+        """The price's page in Stripe's dashboard."""
+        return self._catalog.price_url(billing_id)
+
+    def observe_product(self, product_key: str) -> ObservedProduct | None:
+        """See `BillingProvider`."""
+        return self._catalog.observe(product_key)
+
+    def apply(self, step: CatalogStep, idempotency_key: str) -> str:
+        """See `BillingProvider`."""
+        return self._catalog.apply(step, idempotency_key)
+
+    def ensure_customer(
+        self, metadata: Mapping[str, str], idempotency_key: str
+    ) -> ProviderCustomer:
+        """See `BillingProvider`."""
+        return self._customers.ensure(metadata, idempotency_key)
+
+    def update_customer(self, billing_id: str, customer: Customer) -> None:
+        """See `BillingProvider`."""
+        self._customers.update(billing_id, customer)
+
+    def get_customer(self, billing_id: str) -> ProviderCustomer | None:
+        """See `BillingProvider`."""
+        return self._customers.get(billing_id)
+
+    def list_subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
+        """See `BillingProvider`."""
+        return self._customers.subscriptions(customer_billing_id)
+
+    def get_subscription(self, billing_id: str) -> ProviderSubscription | None:
+        """See `BillingProvider`."""
+        return self._customers.subscription(billing_id)
+
+    def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
+        """See `HostedCheckout`."""
+        return self._checkout.open(request, idempotency_key)
+
+    def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
+        """See `HostedCheckout`."""
+        return self._checkout.get(billing_id)
+
+    def expire_checkout(self, billing_id: str) -> ProviderCheckout:
+        """See `HostedCheckout`."""
+        return self._checkout.expire(billing_id)
