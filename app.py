@@ -3,10 +3,22 @@
 from chalice.app import Chalice
 
 from chalicelib.api import (
+    addons,
+    api_keys,
+    features,
     health,
+    plans,
+    products,
 )
 
 app = Chalice(app_name="paygrade")
 
-for blueprint in (health.bp,):
+for blueprint in (
+    features.bp,
+    products.bp,
+    plans.bp,
+    addons.bp,
+    api_keys.bp,
+    health.bp,
+):
     app.register_blueprint(blueprint)

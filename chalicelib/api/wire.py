@@ -1,21 +1,44 @@
 """What all wire models share: strictness, the spelling of ids, metadata, lists and query parameters."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from chalicelib.domain.errors import invalid
 from chalicelib.domain.ids import CHOSEN_ID_PATTERN
 from chalicelib.ports import Page, Record
+from chalicelib.services.merge_metadata import MAX_METADATA_KEYS
+
+__all__ = [
+    "MAX_INTEGER",
+    "ChosenId",
+    "Count",
+    "Description",
+    "ListOut",
+    "Metadata",
+    "MetadataPatch",
+    "Name",
+    "NoBody",
+    "NoQuery",
+    "PageQuery",
+    "Query",
+    "QueryBool",
+    "QueryInt",
+    "Revision",
+    "Wire",
+    "absent",
+    "given",
+    "list_answer",
+    "listed",
+    "merged_metadata",
+]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
 MAX_INTEGER: Final = 2**53 - 1  # what every JSON client can hold exactly
 RESERVED_METADATA_PREFIX: Final = "paygrade_"
-MAX_METADATA_KEYS: Final = 40  # providers allow 50; ours need a few
 
 
 class Wire(BaseModel):
@@ -142,18 +165,3 @@ MetadataPatch = Annotated[
     ),
     AfterValidator(_check_metadata_patch),
 ]
-
-
-def merged_metadata(
-    current: Mapping[str, str], patch: Mapping[str, str | None] | None
-) -> dict[str, str]:
-    """The metadata after the patch: keys merged, those that are null removed; null as a whole clears it.
-
-    Raises:
-        InvalidError: There would be too many keys.
-    """
-    merged: dict[str, str | None] = {} if patch is None else {**current, **patch}
-    metadata = {key: value for key, value in merged.items() if value is not None}
-    if len(metadata) > MAX_METADATA_KEYS:
-        raise invalid("metadata", "bad_length", f"There are at most {MAX_METADATA_KEYS} keys.")
-    return metadata

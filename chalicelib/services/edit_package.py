@@ -17,6 +17,7 @@ from chalicelib.domain.plans import Package, PackageContent, PackageKind
 from chalicelib.domain.products import Product
 from chalicelib.ports import Absent, AtRevision, Delete, Ports, Put
 from chalicelib.services import audit
+from chalicelib.services.merge_metadata import with_merged_metadata
 from chalicelib.services.optimistic import require_version, retried
 from chalicelib.services.view_packages import get_package, get_version
 
@@ -66,7 +67,7 @@ def edit_package(
     *,
     revision: int | None = None,
 ) -> Package:
-    """The draft has these fields of its content replaced; without a draft one is opened from what is sold.
+    """The draft has these fields replaced, `metadata` merged; without a draft one is opened from what is sold.
 
     Changes that change nothing open no draft and need no particular revision.
 
@@ -81,7 +82,7 @@ def edit_package(
         if package.status is Lifecycle.ARCHIVED:
             raise ArchivedError(f"The {kind} {package_id!r} is archived; unarchive it first.")
         current = _shown(ports, package)
-        changed = replace(current, **changes)
+        changed = replace(current, **with_merged_metadata(current.metadata, changes))
         if changed == current:
             return package
         require_version(revision, package.revision, param="revision")

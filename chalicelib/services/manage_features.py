@@ -11,6 +11,7 @@ from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.plans import PackageVersion
 from chalicelib.ports import Ports
 from chalicelib.services import catalog_items
+from chalicelib.services.merge_metadata import with_merged_metadata
 from chalicelib.services.view_packages import versions_on_sale
 
 
@@ -28,10 +29,10 @@ def edit_feature(
     *,
     version: int | None = None,
 ) -> Feature:
-    """The feature with these fields replaced; its type stays, and values are only ever added."""
+    """The feature with these fields replaced, `metadata` merged; its type stays, and values are only ever added."""
 
     def change(current: Feature) -> Feature:
-        changed = replace(current, **changes)
+        changed = replace(current, **with_merged_metadata(current.metadata, changes))
         gone = [value for value in current.values if value not in changed.values]
         if gone:
             raise invalid("values", "in_use", f"The value {gone[0]!r} can't be removed.")

@@ -13,6 +13,7 @@ from chalicelib.domain.products import Product
 from chalicelib.ports import Ports
 from chalicelib.services import catalog_items
 from chalicelib.services.listing import all_within
+from chalicelib.services.merge_metadata import with_merged_metadata
 
 
 def create_product(ports: Ports, cause: Cause, product: Product) -> tuple[Product, bool]:
@@ -28,13 +29,13 @@ def edit_product(
     *,
     version: int | None = None,
 ) -> Product:
-    """The product with these fields replaced."""
+    """The product with these fields replaced, `metadata` merged."""
     return catalog_items.edit(
         ports,
         cause,
         Product,
         product_id,
-        lambda current: replace(current, **changes),
+        lambda current: replace(current, **with_merged_metadata(current.metadata, changes)),
         version=version,
     )
 

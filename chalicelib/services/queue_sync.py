@@ -1,9 +1,11 @@
 """The outbox of catalog changes: a task in the change's own commit, and a message that hurries it along."""
 
-from chalicelib.domain.errors import StoreUnavailableError
+from dataclasses import replace
+
+from chalicelib.domain.errors import NotFoundError, StoreUnavailableError
 from chalicelib.domain.plans import Package
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.ports import Message, Ports, QueueName
+from chalicelib.ports import AtRevision, Message, Ports, Put, QueueName
 
 
 def new_task(ports: Ports, package: Package, reason: str) -> SyncTask:
@@ -20,10 +22,30 @@ def new_task(ports: Ports, package: Package, reason: str) -> SyncTask:
     )
 
 
-def queue_task(ports: Ports, task: SyncTask) -> None:
-    """A worker will soon do the task. If the queue is down, the sweep of pending tasks sends it later."""
+def queue_task(ports: Ports, task: SyncTask) -> bool:
+    """Whether a worker will soon do the task. If the queue is down, the sweep of pending tasks sends it later."""
     group = f"{task.kind}:{task.package_id}"
     try:
         ports.queue.send(Message(queue=QueueName.SYNC, group=group, body={"task_id": task.id}))
     except StoreUnavailableError as error:
         ports.monitor.event("sync_task_not_queued", task_id=task.id, error=error.code)
+        return False
+    return True
+
+
+def retry_task(ports: Ports, task_id: str) -> SyncTask:
+    """The task, if it has not succeeded, is pending and on its queue; raises `NotFoundError`."""
+    task = ports.store.get(SyncTask, task_id)
+    if task is None:
+        raise NotFoundError("sync_task", task_id)
+    if task.status is SyncTaskStatus.SUCCEEDED:
+        return task
+    again = replace(
+        task,
+        status=SyncTaskStatus.PENDING,
+        updated_at=ports.clock.now(),
+        revision=task.revision + 1,
+    )
+    ports.store.commit(Put(again, AtRevision(number=task.revision)))
+    queue_task(ports, again)
+    return again

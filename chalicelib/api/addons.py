@@ -1,0 +1,203 @@
+"""Add-ons over HTTP."""
+
+from chalice.app import Blueprint
+
+from chalicelib.api.http import Call, Reply, endpoint
+from chalicelib.api.package_models import (
+    AddonCreate,
+    AddonOut,
+    AddonUpdate,
+    DraftDeletedOut,
+    PublishIn,
+    VersionQuery,
+    addon_from_domain,
+    changes_to_domain,
+    content_to_domain,
+)
+from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, listed
+from chalicelib.domain.api_keys import Scope
+from chalicelib.domain.ids import PackageId, ProductId
+from chalicelib.domain.plans import Package, PackageKind
+from chalicelib.services import archive_package, edit_package, publish_package, view_packages
+
+bp = Blueprint(__name__)
+
+_KIND = PackageKind.ADDON
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/addons",
+    scope=Scope.CATALOG_WRITE,
+    summary="Create an add-on",
+    answer=AddonOut,
+    body=AddonCreate,
+    status=201,
+    also={200: "The add-on existed with the same content."},
+)
+def create_addon(call: Call[AddonCreate, NoQuery]) -> Reply[AddonOut]:
+    """It begins as a draft: contradictions with the catalog are looked for when it is published."""
+    package, created = edit_package.create_package(
+        call.ports,
+        call.cause,
+        _KIND,
+        PackageId(call.body.id),
+        ProductId(call.body.product_id),
+        content_to_domain(call.body),
+    )
+    return Reply(_edited(call, package), status=201 if created else 200)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/addons",
+    scope=Scope.CATALOG_READ,
+    summary="List add-ons",
+    answer=ListOut[AddonOut],
+    query=PageQuery,
+)
+def list_addons(call: Call[NoBody, PageQuery]) -> ListOut[AddonOut]:
+    """In the order of their ids, archived ones included; each as it is sold, or else its draft."""
+    views, cursor = view_packages.list_packages(
+        call.ports, _KIND, limit=call.query.limit, cursor=call.query.cursor
+    )
+    return listed(map(addon_from_domain, views), cursor)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/addons/{addon_id}",
+    scope=Scope.CATALOG_READ,
+    summary="Get an add-on",
+    answer=AddonOut,
+    query=VersionQuery,
+    etag=True,
+)
+def get_addon(call: Call[NoBody, VersionQuery]) -> AddonOut:
+    """What is sold (before the first publication: the draft), or the version asked for."""
+    package = _get(call)
+    return addon_from_domain(view_packages.show(call.ports, package, call.query.which))
+
+
+@endpoint(
+    bp,
+    "PATCH",
+    "/addons/{addon_id}",
+    scope=Scope.CATALOG_WRITE,
+    summary="Edit the draft of an add-on",
+    answer=AddonOut,
+    body=AddonUpdate,
+)
+def update_addon(call: Call[AddonUpdate, NoQuery]) -> AddonOut:
+    """Without a draft, one is opened from what is sold. With `revision`, only if nothing changed since."""
+    package = edit_package.edit_package(
+        call.ports,
+        call.cause,
+        _KIND,
+        PackageId(call.path["addon_id"]),
+        changes_to_domain(call.body),
+        revision=call.body.revision,
+    )
+    return _edited(call, package)
+
+
+@endpoint(
+    bp,
+    "DELETE",
+    "/addons/{addon_id}/draft",
+    scope=Scope.CATALOG_WRITE,
+    summary="Discard the draft of an add-on",
+    answer=DraftDeletedOut,
+)
+def delete_addon_draft(call: Call[NoBody, NoQuery]) -> DraftDeletedOut:
+    """What is sold stays; an add-on that was never published is gone altogether."""
+    addon_id = PackageId(call.path["addon_id"])
+    edit_package.delete_draft(call.ports, call.cause, _KIND, addon_id)
+    return DraftDeletedOut(object="addon_draft", id=addon_id)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/addons/{addon_id}/publish",
+    scope=Scope.CATALOG_WRITE,
+    summary="Publish the draft of an add-on",
+    answer=AddonOut,
+    body=PublishIn,
+)
+def publish_addon(call: Call[PublishIn, NoQuery]) -> AddonOut:
+    """The draft becomes the version that is sold from now on; it never changes again.
+
+    Billing providers are told in the background: `sync_status` says how far they are. Existing
+    subscribers stay on their version.
+    """
+    package, version = publish_package.publish_package(
+        call.ports,
+        call.cause,
+        _KIND,
+        PackageId(call.path["addon_id"]),
+        call.body.migration,
+    )
+    return addon_from_domain(view_packages.show_version(call.ports, package, version))
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/addons/{addon_id}/versions",
+    scope=Scope.CATALOG_READ,
+    summary="List the versions of an add-on",
+    answer=ListOut[AddonOut],
+    query=PageQuery,
+)
+def list_addon_versions(call: Call[NoBody, PageQuery]) -> ListOut[AddonOut]:
+    """Every published version, newest first."""
+    views, cursor = view_packages.list_versions(
+        call.ports, _get(call), limit=call.query.limit, cursor=call.query.cursor
+    )
+    return listed(map(addon_from_domain, views), cursor)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/addons/{addon_id}/archive",
+    scope=Scope.CATALOG_WRITE,
+    summary="Archive an add-on",
+    answer=AddonOut,
+)
+def archive_addon(call: Call[NoBody, NoQuery]) -> AddonOut:
+    """It takes no new subscribers; those who have it keep it."""
+    addon_id = PackageId(call.path["addon_id"])
+    package = archive_package.archive_package(call.ports, call.cause, _KIND, addon_id)
+    return addon_from_domain(view_packages.show(call.ports, package))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/addons/{addon_id}/unarchive",
+    scope=Scope.CATALOG_WRITE,
+    summary="Unarchive an add-on",
+    answer=AddonOut,
+)
+def unarchive_addon(call: Call[NoBody, NoQuery]) -> AddonOut:
+    """It is sold again, as it was; refused with `archived` while its product is archived."""
+    addon_id = PackageId(call.path["addon_id"])
+    package = archive_package.unarchive_package(call.ports, call.cause, _KIND, addon_id)
+    return addon_from_domain(view_packages.show(call.ports, package))
+
+
+def _get(call: Call[NoBody, VersionQuery] | Call[NoBody, PageQuery]) -> Package:
+    return view_packages.get_package(call.ports.store, _KIND, PackageId(call.path["addon_id"]))
+
+
+def _edited(
+    call: Call[AddonCreate, NoQuery] | Call[AddonUpdate, NoQuery], package: Package
+) -> AddonOut:
+    """The draft, or what is sold when the edit came to nothing."""
+    which: view_packages.Which = "draft" if package.draft is not None else None
+    return addon_from_domain(view_packages.show(call.ports, package, which))
