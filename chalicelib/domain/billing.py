@@ -180,6 +180,7 @@ class ProviderCheckout:
     """A checkout as the provider holds it."""
 
     billing_id: str
+    customer_billing_id: str | None = None
     url: str | None
     status: CheckoutStatus
     expires_at: datetime

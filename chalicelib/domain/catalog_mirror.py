@@ -75,7 +75,9 @@ def mirror_of(
     path = f"{package.kind}s/{package.id}"
 
     def mirror(price: Price) -> MirrorPrice:
-        metadata = entity_metadata("price", price.id, path, environment=environment, public_url=public_url)
+        metadata = entity_metadata(
+            "price", price.id, path, environment=environment, public_url=public_url
+        )
         metadata["paygrade_package"] = f"{package.kind}:{package.id}"
         return MirrorPrice(
             lookup_key=lookup_key(environment, package.kind, package.id, price.id),
@@ -98,7 +100,9 @@ def mirror_of(
     )
 
 
-def steps_between(desired: MirrorProduct, observed: ObservedProduct | None) -> tuple[CatalogStep, ...]:
+def steps_between(
+    desired: MirrorProduct, observed: ObservedProduct | None
+) -> tuple[CatalogStep, ...]:
     """What turns the observed product into the desired one, in an order that is safe to stop after any step.
 
     New prices come before the old ones are archived, so that the plan can be bought all the time. An archived

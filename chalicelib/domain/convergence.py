@@ -55,7 +55,11 @@ def converge(
     drifts: list[Drift] = []
     for truth in sorted(theirs, key=lambda held: (held.created_at, held.billing_id)):
         before = by_billing_id.get(truth.billing_id)
-        if before is None and truth.status in ENDED and not _is_ours(truth, customer_id, environment):
+        if (
+            before is None
+            and truth.status in ENDED
+            and not _is_ours(truth, customer_id, environment)
+        ):
             continue
         after = _translate(customer_id, provider, environment, before, truth, owners, taken)
         if after is None:
@@ -74,7 +78,9 @@ def converge(
             )
             taken[held.id] = ended
             changed.append((held, ended))
-            drifts.append(_drift(DriftKind.SUBSCRIPTION_VANISHED, held, {"status": held.status}, None))
+            drifts.append(
+                _drift(DriftKind.SUBSCRIPTION_VANISHED, held, {"status": held.status}, None)
+            )
     subscriptions = tuple(taken[key] for key in sorted(taken))
     drifts += _duplicates(subscriptions)
     return Convergence(subscriptions=subscriptions, changed=tuple(changed), drifts=tuple(drifts))
@@ -103,7 +109,11 @@ def _translate(
     The plan follows from the prices that are charged. Metadata only chooses among the plan's versions that
     charge exactly these prices, and names our id.
     """
-    owned = [(item, owners[item.price_billing_id]) for item in truth.items if item.price_billing_id in owners]
+    owned = [
+        (item, owners[item.price_billing_id])
+        for item in truth.items
+        if item.price_billing_id in owners
+    ]
     plans = [owner for _, owner in owned if owner.kind is PackageKind.PLAN]
     if not plans:
         return None
@@ -191,7 +201,9 @@ def _drift(
     theirs: Mapping[str, object] | None,
     action: DriftAction = DriftAction.REPAIRED,
 ) -> Drift:
-    return Drift(kind=kind, entity=f"subscription:{subject.id}", ours=ours, theirs=theirs, action=action)
+    return Drift(
+        kind=kind, entity=f"subscription:{subject.id}", ours=ours, theirs=theirs, action=action
+    )
 
 
 def _unmanaged(truth: ProviderSubscription) -> Drift:

@@ -133,7 +133,9 @@ def _evaluate(
             "subscription_id" in source and _is_valid(source, now_ms) for source in sources
         )
         reason = (
-            DeniedReason.NO_FEATURE_ENTITLEMENT if subscribed else DeniedReason.NO_ACTIVE_SUBSCRIPTION
+            DeniedReason.NO_FEATURE_ENTITLEMENT
+            if subscribed
+            else DeniedReason.NO_ACTIVE_SUBSCRIPTION
         )
         return Decision(reason, entry["type"] if entry is not None else None)
     kind = entry["type"]

@@ -56,7 +56,9 @@ class PricedOrder:
 
     def terms(self, order: Order) -> str:
         """A digest of all that the customer agreed to: equal terms may share one checkout."""
-        lines = [f"{line.kind}:{line.package_id}:{line.price.id}x{line.quantity}" for line in self.lines]
+        lines = [
+            f"{line.kind}:{line.package_id}:{line.price.id}x{line.quantity}" for line in self.lines
+        ]
         return derived_id(
             "",
             order.customer_id,
@@ -107,7 +109,9 @@ def price_order(
         version = addons[addon.id]
         prices = version.prices_for(period, 1, currency)
         if version.content.prices and not prices:
-            detail = f"The add-on {addon.id!r} has no price for the period {period!r} in {currency!r}."
+            detail = (
+                f"The add-on {addon.id!r} has no price for the period {period!r} in {currency!r}."
+            )
             raise invalid(f"addons[{index}]", "no_such_price", detail)
         lines += (
             OrderLine(
@@ -132,11 +136,15 @@ def price_order(
 def _choose_terms(
     order: Order, prices: Sequence[Price], default_currency: str | None
 ) -> tuple[BillingPeriod, str]:
-    recurring = [price for price in prices if price.billing_period is not None and price.interval_count == 1]
+    recurring = [
+        price for price in prices if price.billing_period is not None and price.interval_count == 1
+    ]
     if not recurring:
         raise invalid("plan_id", "no_such_price", "The plan has no recurring price.")
     periods = {price.billing_period for price in recurring}
-    fallback = BillingPeriod.MONTH if BillingPeriod.MONTH in periods else recurring[0].billing_period
+    fallback = (
+        BillingPeriod.MONTH if BillingPeriod.MONTH in periods else recurring[0].billing_period
+    )
     period = order.billing_period or fallback or BillingPeriod.MONTH
     currencies = {price.currency for price in recurring if price.billing_period is period}
     if order.currency is not None:
@@ -166,10 +174,16 @@ def _addons(
             refuse("id", "duplicate", f"The add-on {wished.id!r} is listed twice.")
         seen.add(wished.id)
         if wished.id not in plan.content.compatible_addons:
-            refuse("id", "incompatible_addon", f"The plan {plan.id!r} doesn't take the add-on {wished.id!r}.")
+            refuse(
+                "id",
+                "incompatible_addon",
+                f"The plan {plan.id!r} doesn't take the add-on {wished.id!r}.",
+            )
         most = version.content.max_quantity
         if wished.quantity < 1 or (most is not None and wished.quantity > most):
-            refuse("quantity", "out_of_range", f"The quantity is between 1 and {most or 'any number'}.")
+            refuse(
+                "quantity", "out_of_range", f"The quantity is between 1 and {most or 'any number'}."
+            )
     if violations:
         raise InvalidError(violations)
     return tuple(

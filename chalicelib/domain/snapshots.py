@@ -92,7 +92,9 @@ def compile_snapshot(
     """The snapshot of this customer: the same inputs, in any order, give the same text."""
     sources: list[SourceDocument] = []
     shares: dict[str, FeatureDocument] = {}
-    giving = [subscription for subscription in subscriptions if subscription.status in GIVING_ACCESS]
+    giving = [
+        subscription for subscription in subscriptions if subscription.status in GIVING_ACCESS
+    ]
     for subscription in sorted(giving, key=lambda held: held.id):
         plan: VersionKey = (PackageKind.PLAN, subscription.plan_id, subscription.plan_version)
         packages: list[tuple[VersionKey, int]] = [(plan, 1)]

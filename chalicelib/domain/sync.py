@@ -82,4 +82,6 @@ class CatalogLink:
     def price(self, price_id: str, fingerprint: str) -> PriceLink | None:
         """The provider's price for this money of this price, if it was ever created."""
         wanted = (price_id, fingerprint)
-        return next((link for link in self.prices if (link.price_id, link.fingerprint) == wanted), None)
+        return next(
+            (link for link in self.prices if (link.price_id, link.fingerprint) == wanted), None
+        )

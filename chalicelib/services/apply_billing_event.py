@@ -13,7 +13,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.references import Reference, customer_namespace
-from chalicelib.ports import AtRevision, Absent, Message, Ports, Put, QueueName
+from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
 from chalicelib.services.converge_customer import converge_customer
 
 # What can change a subscription, an invoice or the customer itself. Everything else is kept and left alone:
@@ -112,9 +112,7 @@ def replay_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEv
 def enqueue_billing_event(ports: Ports, event: BillingEvent) -> None:
     """A worker will apply the event."""
     group = event.customer_billing_id or event.id
-    ports.queue.send(
-        Message(queue=QueueName.CONVERGE, group=group, body={"event_id": event.id})
-    )
+    ports.queue.send(Message(queue=QueueName.CONVERGE, group=group, body={"event_id": event.id}))
 
 
 def receive_billing_event(

@@ -18,11 +18,11 @@ from chalicelib.domain.reconciliations import Drift
 from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
-from chalicelib.ports import AtRevision, Anyhow, Ports, Put, Write
+from chalicelib.ports import Anyhow, AtRevision, Ports, Put, Write
 from chalicelib.services.audit import entry
+from chalicelib.services.listing import all_within
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
-from chalicelib.services.listing import all_within
 
 # Each try loses only to a writer that finished; more tries than writers can plausibly race.
 _TRIES: Final = 6
@@ -143,7 +143,15 @@ def _subscription_writes(ports: Ports, cause: Cause, result: Convergence) -> Ite
 def _audited(subscription: Subscription | None) -> dict[str, object] | None:
     if subscription is None:
         return None
-    fields = ("status", "plan_id", "plan_version", "addons", "quantities", "cancel_at", "billing_id")
+    fields = (
+        "status",
+        "plan_id",
+        "plan_version",
+        "addons",
+        "quantities",
+        "cancel_at",
+        "billing_id",
+    )
     return {field: plain(getattr(subscription, field)) for field in fields}
 
 

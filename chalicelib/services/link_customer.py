@@ -7,7 +7,7 @@ from chalicelib.domain.catalog_mirror import entity_metadata
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import NotFoundError, StoreConflictError
 from chalicelib.domain.references import Reference, customer_namespace
-from chalicelib.ports import AtRevision, Anyhow, BillingProvider, Ports, Put
+from chalicelib.ports import Anyhow, AtRevision, BillingProvider, Ports, Put
 
 
 def link_customer(ports: Ports, customer: Customer, provider: BillingProvider) -> str:

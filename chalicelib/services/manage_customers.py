@@ -18,7 +18,7 @@ from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshots import Snapshot, compile_snapshot
 from chalicelib.domain.subscriptions import Subscription
-from chalicelib.ports import AtRevision, Absent, Ports, Put
+from chalicelib.ports import Absent, AtRevision, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
 from chalicelib.services.snapshots import compile_for
@@ -50,7 +50,12 @@ def create_customer(
             Put(compile_snapshot(customer, (), {}, {}, version=1), Absent()),
             Put(
                 entry(
-                    ports, cause, f"customer:{customer_id}", "customer.created", None, _audited(customer)
+                    ports,
+                    cause,
+                    f"customer:{customer_id}",
+                    "customer.created",
+                    None,
+                    _audited(customer),
                 ),
                 Absent(),
             ),
@@ -119,9 +124,7 @@ def _write(
     ports: Ports, cause: Cause, before: Customer, after: Customer, action: str, *also: Put
 ) -> Customer:
     after = replace(after, version=before.version + 1)
-    audit = entry(
-        ports, cause, f"customer:{before.id}", action, _audited(before), _audited(after)
-    )
+    audit = entry(ports, cause, f"customer:{before.id}", action, _audited(before), _audited(after))
     try:
         ports.store.commit(
             Put(after, AtRevision(number=before.version)), Put(audit, Absent()), *also

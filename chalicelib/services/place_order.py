@@ -88,7 +88,9 @@ def _check_return_urls(ports: Ports, order: Order) -> None:
     for param, url in (("success_url", order.success_url), ("cancel_url", order.cancel_url)):
         if url is not None and not is_allowed_return_url(url, ports.environment.return_origins):
             raise invalid(
-                param, "origin_not_allowed", "The URL's origin is not on the environment's allow-list."
+                param,
+                "origin_not_allowed",
+                "The URL's origin is not on the environment's allow-list.",
             )
 
 

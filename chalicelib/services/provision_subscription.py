@@ -11,7 +11,7 @@ from chalicelib.domain.ids import SubscriptionId, derived_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
-from chalicelib.ports import AtRevision, Absent, Anyhow, Ports, Put
+from chalicelib.ports import Absent, Anyhow, AtRevision, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.place_order import Placed, place_order, refuse_second
@@ -98,6 +98,9 @@ def _end_open_checkout(ports: Ports, cause: Cause, order: Order, placed: Placed)
     slot = ports.store.get(CheckoutSession, order.customer_id, product_id)
     if slot is None or slot.billing_id is None or slot.status is not CheckoutStatus.OPEN:
         return
-    if ports.providers.checkout().expire_checkout(slot.billing_id).status is CheckoutStatus.COMPLETE:
+    if (
+        ports.providers.checkout().expire_checkout(slot.billing_id).status
+        is CheckoutStatus.COMPLETE
+    ):
         converged = converge_customer(ports, cause, order.customer_id, slot.provider)
         refuse_second(converged.subscriptions, product_id)

@@ -41,8 +41,8 @@ from chalicelib.domain.reconciliations import (
 )
 from chalicelib.domain.sync import CatalogLink, SyncTask, SyncTaskStatus
 from chalicelib.ports import (
-    AtRevision,
     Absent,
+    AtRevision,
     BillingProvider,
     Deadline,
     Message,
@@ -193,9 +193,7 @@ def _catalog(ports: Ports, cause: Cause, cursor: str | None) -> _Page:
     )
 
 
-def _package_drifts(
-    ports: Ports, provider: BillingProvider, package: Package
-) -> Iterable[Drift]:
+def _package_drifts(ports: Ports, provider: BillingProvider, package: Package) -> Iterable[Drift]:
     link = ports.store.get(CatalogLink, package.kind, package.id, provider.name)
     if package.published_version is None:
         return
@@ -289,9 +287,7 @@ def _events(ports: Ports, cause: Cause, cursor: str | None) -> _Page:
                     action=DriftAction.REPAIRED if done else DriftAction.REPORTED,
                 )
             )
-    return _Page(
-        drifts=tuple(drifts), counts={"events": len(page.items)}, cursor=page.next_cursor
-    )
+    return _Page(drifts=tuple(drifts), counts={"events": len(page.items)}, cursor=page.next_cursor)
 
 
 _PHASES: Final[Mapping[Phase, Callable[[Ports, Cause, str | None], _Page]]] = {

@@ -21,7 +21,9 @@ def compile_for(
     for subscription in held:
         if subscription.status in GIVING_ACCESS:
             keys.add((PackageKind.PLAN, subscription.plan_id, subscription.plan_version))
-            keys.update((PackageKind.ADDON, addon.id, addon.version) for addon in subscription.addons)
+            keys.update(
+                (PackageKind.ADDON, addon.id, addon.version) for addon in subscription.addons
+            )
     versions = {key: published_version(ports, *key) for key in keys}
     wanted = {share.feature_id for found in versions.values() for share in found.entitlements}
     wanted.update(feature_id for subscription in held for feature_id in subscription.quantities)
@@ -34,7 +36,9 @@ def compile_for(
     return compile_snapshot(customer, held, versions, features, version=version)
 
 
-def published_version(ports: Ports, kind: PackageKind, package_id: str, number: int) -> PackageVersion:
+def published_version(
+    ports: Ports, kind: PackageKind, package_id: str, number: int
+) -> PackageVersion:
     """That version of the package; published versions are never deleted."""
     found = ports.store.get(PackageVersion, kind, package_id, version_key(number))
     if found is None:

@@ -31,7 +31,7 @@ from chalicelib.domain.orders import Order, PricedOrder
 from chalicelib.domain.prices import fingerprint
 from chalicelib.domain.references import CHECKOUT_SESSION, Reference
 from chalicelib.domain.sync import CatalogLink
-from chalicelib.ports import AtRevision, Absent, Anyhow, CheckoutProvider, Ports, Put
+from chalicelib.ports import Absent, Anyhow, AtRevision, CheckoutProvider, Ports, Put
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.link_customer import link_customer
 from chalicelib.services.place_order import Placed, place_order, refuse_second
@@ -54,7 +54,9 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
         placed = place_order(ports, order)
         refuse_second(placed.subscriptions, placed.priced.plan.product_id)
         if not placed.priced.lines:
-            raise invalid("plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead.")
+            raise invalid(
+                "plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead."
+            )
         try:
             session = _try_once(ports, cause, provider, order, placed)
         except StoreConflictError:

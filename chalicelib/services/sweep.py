@@ -7,8 +7,9 @@ from typing import Final
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
 from chalicelib.domain.errors import DomainError
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.ports import Message, Ports, QueueName, R
+from chalicelib.ports import Ports, R
 from chalicelib.services.apply_billing_event import enqueue_billing_event
+from chalicelib.services.queue_sync import queue_task
 
 # Old enough that the message sent with the change has surely had its chance.
 _STUCK_AFTER: Final = timedelta(seconds=60)
@@ -36,9 +37,11 @@ def sweep(ports: Ports) -> Swept:
         if now - task.updated_at > _STUCK_AFTER
     ]
     events = [
-        event for event in _found(ports, BillingEvent, BillingEventStatus.PENDING) if _is_due(event, now)
+        event
+        for event in _found(ports, BillingEvent, BillingEventStatus.PENDING)
+        if _is_due(event, now)
     ]
-    sent_tasks = sum(_send(ports, task) for task in tasks)
+    sent_tasks = sum(queue_task(ports, task) for task in tasks)
     sent_events = 0
     for event in events:
         try:
@@ -49,21 +52,6 @@ def sweep(ports: Ports) -> Swept:
     if sent_tasks or sent_events:
         ports.monitor.event("swept", sync_tasks=sent_tasks, billing_events=sent_events)
     return Swept(sync_tasks=sent_tasks, billing_events=sent_events)
-
-
-def send_sync_task(ports: Ports, task: SyncTask) -> None:
-    """A worker will carry the task out."""
-    group = f"{task.kind}:{task.package_id}"
-    ports.queue.send(Message(queue=QueueName.SYNC, group=group, body={"task_id": task.id}))
-
-
-def _send(ports: Ports, task: SyncTask) -> bool:
-    try:
-        send_sync_task(ports, task)
-    except DomainError as error:
-        ports.monitor.event("sweep_send_failed", task_id=task.id, code=error.code)
-        return False
-    return True
 
 
 def _is_due(event: BillingEvent, now: datetime) -> bool:

@@ -34,7 +34,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.plans import Package, PackageVersion
 from chalicelib.domain.references import Reference, price_namespace
 from chalicelib.domain.sync import CatalogLink, PriceLink, SyncTask, SyncTaskStatus
-from chalicelib.ports import AtRevision, Absent, Anyhow, BillingProvider, Ports, Put
+from chalicelib.ports import Absent, Anyhow, AtRevision, BillingProvider, Ports, Put
 from chalicelib.services.snapshots import published_version
 
 # Longer than any invocation can run, so whoever let a lease lapse is not writing to the provider any more.
@@ -58,7 +58,9 @@ def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
         for name in ports.providers.names():
             sync_package(ports, ports.providers.get(name), task.kind, task.package_id)
     except ProviderRefusedError as error:
-        ports.monitor.event("sync_failed", task_id=task.id, package=task.package_id, code=error.code)
+        ports.monitor.event(
+            "sync_failed", task_id=task.id, package=task.package_id, code=error.code
+        )
         return _finish(ports, task, SyncTaskStatus.FAILED, error.detail)
     except DomainError as error:
         _finish(ports, task, SyncTaskStatus.PENDING, error.detail)
@@ -105,9 +107,7 @@ def sync_package(ports: Ports, provider: BillingProvider, kind: str, package_id:
         raise
 
 
-def _lease(
-    ports: Ports, provider: str, package: Package, link: CatalogLink | None
-) -> CatalogLink:
+def _lease(ports: Ports, provider: str, package: Package, link: CatalogLink | None) -> CatalogLink:
     """The link with our name on it: nobody else changes the provider's copy of this package until it is released.
 
     Timeline of two workers: A leases at revision 7, B's put on revision 7 is refused and B retries later. If A
@@ -135,7 +135,9 @@ def _lease(
     try:
         ports.store.commit(Put(leased, condition))
     except StoreConflictError as error:
-        raise BusyError(f"{package.kind} {package.id!r} is being synced by another worker.") from error
+        raise BusyError(
+            f"{package.kind} {package.id!r} is being synced by another worker."
+        ) from error
     return leased
 
 
@@ -170,7 +172,9 @@ def _drive(
     )
     observed = provider.observe_product(desired.product_key)
     steps = steps_between(desired, observed)
-    billing_ids = {key: price.billing_id for key, price in matching_prices(desired, observed).items()}
+    billing_ids = {
+        key: price.billing_id for key, price in matching_prices(desired, observed).items()
+    }
     product_id = observed.billing_id if observed is not None else None
     for step in steps:
         made = _take(ports, provider, link, step)

@@ -1,0 +1,131 @@
+"""Checkout sessions: the page on which a customer pays, and the pages it comes back to."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from pydantic import Field
+
+from chalicelib.api.http import Call, Reply, Text, endpoint
+from chalicelib.api.orders import OrderIn
+from chalicelib.api.wire import NoBody, NoQuery, Query, Wire
+from chalicelib.domain.api_keys import Scope
+from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.checkout_sessions import CheckoutSession
+from chalicelib.services.return_from_checkout import return_from_checkout
+from chalicelib.services.start_checkout import start_checkout
+from chalicelib.services.view_subscriptions import get_checkout_session
+from chalicelib.web.pages import checkout_page
+
+bp = Blueprint(__name__)
+
+
+class CheckoutCreate(OrderIn):
+    """An order that is to be paid."""
+
+    ui_mode: Literal["hosted"] = "hosted"
+
+
+class CheckoutSessionOut(Wire):
+    """A session that can be paid at `url` until `expires_at`."""
+
+    object: Literal["checkout_session"] = "checkout_session"
+    id: str
+    customer_id: str
+    plan_id: str
+    plan_version: int
+    status: CheckoutStatus
+    url: str | None
+    billing_id: str | None
+    subscription_id: str
+    expires_at: datetime
+    created_at: datetime
+
+
+def from_domain(session: CheckoutSession) -> CheckoutSessionOut:
+    """The session as it is shown."""
+    return CheckoutSessionOut(
+        id=session.id,
+        customer_id=session.customer_id,
+        plan_id=session.plan_id,
+        plan_version=session.plan_version,
+        status=session.status,
+        url=session.url,
+        billing_id=session.billing_id,
+        subscription_id=session.subscription_id,
+        expires_at=session.expires_at,
+        created_at=session.created_at,
+    )
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/checkout_sessions",
+    scope=Scope.CUSTOMERS_WRITE,
+    summary="Open a checkout",
+    body=CheckoutCreate,
+    answer=CheckoutSessionOut,
+    status=201,
+)
+def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessionOut:
+    """One session for each customer and product: the same order gets the same one, another order replaces it."""
+    return from_domain(start_checkout(call.ports, call.cause, call.body.to_domain()))
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/checkout_sessions/{session_id}",
+    scope=Scope.CUSTOMERS_READ,
+    summary="Retrieve a checkout session",
+    answer=CheckoutSessionOut,
+)
+def retrieve_checkout_session(call: Call[NoBody, NoQuery]) -> CheckoutSessionOut:
+    """The session, until a newer one of the same customer and product replaces it."""
+    return from_domain(get_checkout_session(call.ports, call.path["session_id"]))
+
+
+class ReturnQuery(Query):
+    """What the provider appends to the return address."""
+
+    session_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_]+$")]
+
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/checkout/success",
+    scope=None,
+    root=True,
+    summary="The page after a payment",
+    query=ReturnQuery,
+    answer=Text,
+)
+def checkout_success(call: Call[NoBody, ReturnQuery]) -> Reply[Text]:
+    """Looks at the provider's truth itself, so that access is there even if the webhook is late."""
+    is_paid = return_from_checkout(call.ports, call.cause, call.query.session_id)
+    page = checkout_page("paid" if is_paid else "processing")
+    return Reply(Text(body=page, media_type="text/html; charset=utf-8"), headers=_PAGE_HEADERS)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/checkout/canceled",
+    scope=None,
+    root=True,
+    summary="The page after a payment was given up",
+    answer=Text,
+)
+def checkout_canceled(call: Call[NoBody, NoQuery]) -> Reply[Text]:
+    """Says that nothing was charged."""
+    del call
+    page = checkout_page("canceled")
+    return Reply(Text(body=page, media_type="text/html; charset=utf-8"), headers=_PAGE_HEADERS)

@@ -1,0 +1,63 @@
+"""What subscribing and checkout have in common on the wire: the order, in catalog ids only."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chalicelib.api.wire import ChosenId, Count, Metadata, Wire
+from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
+from chalicelib.domain.orders import AddonOrder, Order
+from chalicelib.domain.prices import BillingPeriod
+
+Url = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class AddonIn(Wire):
+    """So many of an add-on."""
+
+    id: ChosenId
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class OrderIn(Wire):
+    """What the customer wants. Prices are the server's: only catalog ids and quantities go in."""
+
+    customer_id: ChosenId
+    plan_id: ChosenId
+    billing_period: Annotated[
+        BillingPeriod | None, Field(strict=False, description="Default: monthly where sold.")
+    ] = None
+    currency: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z]{3}$",
+            description="Default: the customer's, where the plan is sold in it.",
+        ),
+    ] = None
+    addons: Annotated[tuple[AddonIn, ...], Field(strict=False, max_length=18)] = ()
+    quantities: Annotated[
+        dict[ChosenId, Count],
+        Field(max_length=18, description="Units by feature, for prices per unit."),
+    ] = Field(default_factory=dict)
+    success_url: Annotated[
+        Url | None,
+        Field(description="Where to return after payment; its origin must be on the allow-list."),
+    ] = None
+    cancel_url: Annotated[Url | None, Field(description="Where to return without payment.")] = None
+    metadata: Metadata = Field(default_factory=dict)
+
+    def to_domain(self) -> Order:
+        """The order that the services understand."""
+        return Order(
+            customer_id=CustomerId(self.customer_id),
+            plan_id=PackageId(self.plan_id),
+            billing_period=self.billing_period,
+            currency=self.currency,
+            addons=tuple(
+                AddonOrder(id=PackageId(addon.id), quantity=addon.quantity) for addon in self.addons
+            ),
+            quantities={FeatureId(key): number for key, number in self.quantities.items()},
+            success_url=self.success_url,
+            cancel_url=self.cancel_url,
+            metadata=self.metadata,
+        )

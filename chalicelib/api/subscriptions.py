@@ -1,0 +1,165 @@
+"""Subscriptions: subscribing a customer, and what it holds."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from pydantic import Field
+
+from chalicelib.api.billing_links import BillingLinkOut, links_from_domain
+from chalicelib.api.http import Call, Reply, endpoint
+from chalicelib.api.orders import OrderIn
+from chalicelib.api.wire import ChosenId, ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
+from chalicelib.domain.api_keys import Scope
+from chalicelib.domain.billing import BillingLink, SyncStatus
+from chalicelib.domain.prices import BillingPeriod
+from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
+from chalicelib.services.provision_subscription import provision_subscription
+from chalicelib.services.view_subscriptions import get_subscription
+
+bp = Blueprint(__name__)
+
+
+class SubscribedAddonOut(Wire):
+    """An add-on of a subscription."""
+
+    id: str
+    version: int
+    quantity: int
+
+
+class SubscriptionOut(Wire):
+    """A subscription as it is held now."""
+
+    object: Literal["subscription"] = "subscription"
+    id: str
+    customer_id: str
+    product_id: str
+    plan_id: str
+    plan_version: int
+    addons: tuple[SubscribedAddonOut, ...]
+    quantities: dict[str, int]
+    billing_period: BillingPeriod | None
+    currency: str | None
+    status: SubscriptionStatus
+    started_at: datetime
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    trial_end: datetime | None
+    cancel_at: datetime | None
+    ended_at: datetime | None
+    billing: tuple[BillingLinkOut, ...]
+    metadata: dict[str, str]
+    version: int
+
+
+def from_domain(subscription: Subscription) -> SubscriptionOut:
+    """The subscription as it is shown."""
+    links: tuple[BillingLinkOut, ...] = ()
+    if subscription.provider is not None:
+        link = BillingLink(
+            provider=subscription.provider,
+            billing_id=subscription.billing_id,
+            url=subscription.billing_url,
+            sync_status=SyncStatus.SYNCED,
+        )
+        links = links_from_domain([link])
+    return SubscriptionOut(
+        id=subscription.id,
+        customer_id=subscription.customer_id,
+        product_id=subscription.product_id,
+        plan_id=subscription.plan_id,
+        plan_version=subscription.plan_version,
+        addons=tuple(
+            SubscribedAddonOut(id=addon.id, version=addon.version, quantity=addon.quantity)
+            for addon in subscription.addons
+        ),
+        quantities={str(key): number for key, number in subscription.quantities.items()},
+        billing_period=subscription.billing_period,
+        currency=subscription.currency,
+        status=subscription.status,
+        started_at=subscription.started_at,
+        current_period_start=subscription.current_period_start,
+        current_period_end=subscription.current_period_end,
+        trial_end=subscription.trial_end,
+        cancel_at=subscription.cancel_at,
+        ended_at=subscription.ended_at,
+        billing=links,
+        metadata=dict(subscription.metadata),
+        version=subscription.version,
+    )
+
+
+class ProvisioningOut(Wire):
+    """Either the subscription, or the page on which it has to be paid first."""
+
+    object: Literal["provisioning"] = "provisioning"
+    status: Literal["provisioned", "payment_required"]
+    subscription: SubscriptionOut | None = None
+    checkout_url: str | None = None
+    checkout_session_id: str | None = None
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/subscriptions",
+    scope=Scope.CUSTOMERS_WRITE,
+    summary="Subscribe a customer to a plan",
+    body=OrderIn,
+    answer=ProvisioningOut,
+    status=201,
+    also={200: "Payment is required: send the customer to `checkout_url`."},
+)
+def post_subscription(call: Call[OrderIn, NoQuery]) -> Reply[ProvisioningOut]:
+    """Free and custom plans are provisioned at once; paid ones after payment, by the provider's word alone."""
+    result = provision_subscription(call.ports, call.cause, call.body.to_domain())
+    if result.subscription is not None:
+        held = from_domain(result.subscription)
+        return Reply(ProvisioningOut(status="provisioned", subscription=held))
+    checkout = result.checkout
+    return Reply(
+        ProvisioningOut(
+            status="payment_required",
+            checkout_url=checkout.url if checkout else None,
+            checkout_session_id=checkout.id if checkout else None,
+        ),
+        status=200,
+    )
+
+
+class SubscriptionsQuery(PageQuery):
+    """Whose subscriptions are wanted."""
+
+    customer_id: Annotated[ChosenId, Field(description="The customer that holds them.")]
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/subscriptions",
+    scope=Scope.CUSTOMERS_READ,
+    summary="List a customer's subscriptions",
+    query=SubscriptionsQuery,
+    answer=ListOut[SubscriptionOut],
+)
+def list_subscriptions(call: Call[NoBody, SubscriptionsQuery]) -> ListOut[SubscriptionOut]:
+    """All of them, ended ones too."""
+    query = call.query
+    page = call.ports.store.list_within(
+        Subscription, query.customer_id, limit=query.limit, cursor=query.cursor
+    )
+    return list_answer(page, from_domain)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/subscriptions/{subscription_id}",
+    scope=Scope.CUSTOMERS_READ,
+    summary="Retrieve a subscription",
+    answer=SubscriptionOut,
+)
+def retrieve_subscription(call: Call[NoBody, NoQuery]) -> SubscriptionOut:
+    """The subscription as our side knows it; reconciliation keeps it equal to the provider's truth."""
+    return from_domain(get_subscription(call.ports, call.path["subscription_id"]))

@@ -1,0 +1,107 @@
+"""Sync tasks: changes of the catalog on their way to billing providers."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from pydantic import Field
+
+from chalicelib.api.http import Call, endpoint
+from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
+from chalicelib.domain.api_keys import Scope
+from chalicelib.domain.errors import NotFoundError
+from chalicelib.domain.plans import PackageKind
+from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.services.queue_sync import retry_task
+
+bp = Blueprint(__name__)
+
+
+class SyncTaskOut(Wire):
+    """One change that providers must be told of."""
+
+    object: Literal["sync_task"] = "sync_task"
+    id: str
+    entity_type: PackageKind
+    entity_id: str
+    status: SyncTaskStatus
+    reason: str
+    attempts: int
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def from_domain(task: SyncTask) -> SyncTaskOut:
+    """The task as it is shown."""
+    return SyncTaskOut(
+        id=task.id,
+        entity_type=task.kind,
+        entity_id=task.package_id,
+        status=task.status,
+        reason=task.reason,
+        attempts=task.attempts,
+        error=task.error,
+        created_at=task.created_at,
+        updated_at=task.updated_at,
+    )
+
+
+class SyncTasksQuery(PageQuery):
+    """Which tasks are wanted."""
+
+    status: Annotated[SyncTaskStatus, Field(description="How far they are.")] = (
+        SyncTaskStatus.PENDING
+    )
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/sync_tasks",
+    scope=Scope.OPERATIONS_READ,
+    summary="List sync tasks",
+    query=SyncTasksQuery,
+    answer=ListOut[SyncTaskOut],
+)
+def list_sync_tasks(call: Call[NoBody, SyncTasksQuery]) -> ListOut[SyncTaskOut]:
+    """Those of one status, newest first."""
+    query = call.query
+    page = call.ports.store.find_by(
+        SyncTask,
+        "status",
+        query.status,
+        limit=query.limit,
+        cursor=query.cursor,
+        newest_first=True,
+    )
+    return list_answer(page, from_domain)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/sync_tasks/{task_id}",
+    scope=Scope.OPERATIONS_READ,
+    summary="Retrieve a sync task",
+    answer=SyncTaskOut,
+)
+def retrieve_sync_task(call: Call[NoBody, NoQuery]) -> SyncTaskOut:
+    """The task and how far it is."""
+    task = call.ports.store.get(SyncTask, call.path["task_id"])
+    if task is None:
+        raise NotFoundError("sync_task", call.path["task_id"])
+    return from_domain(task)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/sync_tasks/{task_id}/retry",
+    scope=Scope.OPERATIONS_WRITE,
+    summary="Try a sync task again",
+    answer=SyncTaskOut,
+)
+def retry_sync_task(call: Call[NoBody, NoQuery]) -> SyncTaskOut:
+    """A failed or stuck task is pending and on its queue again; a succeeded one stays as it is."""
+    return from_domain(retry_task(call.ports, call.path["task_id"]))

@@ -1,0 +1,1 @@
+"""What SQS and the schedules start: thin handlers around services."""

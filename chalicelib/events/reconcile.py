@@ -1,0 +1,32 @@
+"""Starts reconciliations on schedule and works them off, slice by slice."""
+
+from collections.abc import Mapping
+
+from chalice.app import Blueprint, CloudWatchEvent, Rate, SQSEvent
+
+from chalicelib import wiring
+from chalicelib.adapters.sqs import queue_name
+from chalicelib.domain.audit_log import Cause
+from chalicelib.events.worker import LambdaDeadline, handle_messages
+from chalicelib.ports import Ports, QueueName
+from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.settings import reconcile_every_minutes, stage
+
+bp = Blueprint(__name__)
+
+
+@bp.schedule(Rate(reconcile_every_minutes(), unit=Rate.MINUTES))
+def start_reconcile(event: CloudWatchEvent) -> None:
+    """A run is under way."""
+    del event
+    start_reconciliation(wiring.ports(), "schedule")
+
+
+@bp.on_sqs_message(queue=queue_name(stage(), QueueName.RECONCILE), batch_size=1)
+def reconcile(event: SQSEvent) -> None:
+    """The run has gone on as far as this invocation's time allows."""
+    handle_messages(event, "reconcile", _work)
+
+
+def _work(ports: Ports, cause: Cause, body: Mapping[str, str], deadline: LambdaDeadline) -> None:
+    continue_reconciliation(ports, cause, body["reconciliation_id"], deadline)

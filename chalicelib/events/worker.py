@@ -1,0 +1,63 @@
+"""How a queue's message becomes a call: the shell under every event handler.
+
+Chalice runs a blueprint's event handlers without `app.py` and without any middleware, so what they share is a
+plain function. A message that raises goes back to its queue, and after its last receipt to the dead-letter queue.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chalice.app import LambdaFunctionEvent, SQSEvent
+
+from chalicelib import wiring
+from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.errors import DomainError, NotFoundError
+from chalicelib.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaDeadline:
+    """The end of this invocation, as Lambda tells it."""
+
+    context: object
+
+    def remaining_seconds(self) -> float:
+        """Until Lambda stops us."""
+        remaining: int = self.context.get_remaining_time_in_millis()  # type: ignore[attr-defined]  # Lambda's context object has no published type
+        return remaining / 1000
+
+
+Work = Callable[[Ports, Cause, Mapping[str, str], LambdaDeadline], object]
+
+
+def handle_messages(event: SQSEvent, name: str, work: Work) -> None:
+    """Every message is worked off. Raises for one that has to come again, so that it does."""
+    ports = wiring.ports()
+    for record in event:
+        message_id = str(record.to_dict().get("messageId", ""))
+        cause = Cause(actor=f"worker:{name}", request_id=message_id, operation_id=message_id)
+        try:
+            body = json.loads(record.body)
+            work(ports, cause, body, LambdaDeadline(event.context))
+        except NotFoundError as error:
+            # Not retried: the message names something that is gone (expired, or of another environment).
+            ports.monitor.event(
+                "message_dropped", worker=name, message_id=message_id, code=error.code
+            )
+        except DomainError as error:
+            ports.monitor.event(
+                "message_retried", worker=name, message_id=message_id, code=error.code
+            )
+            raise
+        except Exception as error:
+            ports.monitor.event(
+                "message_crashed", worker=name, message_id=message_id, error=type(error).__name__
+            )
+            raise
+
+
+def scheduled_cause(event: LambdaFunctionEvent | object, name: str) -> Cause:
+    """The cause of what a schedule starts."""
+    request_id = str(getattr(getattr(event, "context", None), "aws_request_id", name))
+    return Cause(actor=f"schedule:{name}", request_id=request_id, operation_id=request_id)

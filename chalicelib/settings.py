@@ -1,0 +1,113 @@
+"""The environment variables: read here alone, checked once, and named when they are wrong."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+# What our Stripe adapter is written for and webhook endpoints must be created with (stripe 16.1.0 pins it, too).
+STRIPE_API_VERSION: Final = "2026-10-28.endive"
+STRIPE_API_BASE: Final = "https://api.stripe.com"
+_DEFAULT_STAGE: Final = "dev"
+_LIVE_KEY_PREFIXES: Final = ("sk_live_", "rk_live_")
+_TEST_KEY_PREFIXES: Final = ("sk_test_", "rk_test_")
+
+
+class SettingsError(Exception):
+    """The environment can't be run like this; the message names the variable and what it should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A checked environment. Secrets never show in its text."""
+
+    stage: str
+    live: bool
+    public_url: str
+    return_origins: tuple[str, ...]
+    aws_region: str
+    aws_endpoint_url: str | None
+    stripe_api_base: str
+    stripe_secret_key: str | None
+    stripe_webhook_secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """Only what may stand in a log."""
+        return f"Settings(stage={self.stage!r}, live={self.live})"
+
+
+def stage() -> str:
+    """The environment's name. It is part of every table's and queue's name, so it is needed at packaging, too."""
+    return os.environ.get("PAYGRADE_STAGE") or _DEFAULT_STAGE
+
+
+def reconcile_every_minutes() -> int:
+    """How often the scheduled reconciliation starts."""
+    text = os.environ.get("PAYGRADE_RECONCILE_MINUTES", "60")
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError("PAYGRADE_RECONCILE_MINUTES is a whole number of at least 1.")
+    return int(text)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; raises `SettingsError` for anything missing or contradictory."""
+    values = os.environ if environ is None else environ
+    mode = values.get("PAYGRADE_MODE", "test")
+    if mode not in ("test", "live"):
+        raise SettingsError("PAYGRADE_MODE is 'test' or 'live'.")
+    public_url = values.get("PAYGRADE_PUBLIC_URL", "").rstrip("/")
+    if not public_url:
+        raise SettingsError("PAYGRADE_PUBLIC_URL is missing: the URL at which this API is reached.")
+    own_origin = _origin("PAYGRADE_PUBLIC_URL", public_url)
+    listed = _split(values.get("PAYGRADE_RETURN_ORIGINS", ""))
+    origins = (own_origin, *(_origin("PAYGRADE_RETURN_ORIGINS", origin) for origin in listed))
+    return Settings(
+        stage=values.get("PAYGRADE_STAGE") or _DEFAULT_STAGE,
+        live=mode == "live",
+        public_url=public_url,
+        return_origins=tuple(dict.fromkeys(origins)),
+        aws_region=values.get("AWS_REGION") or values.get("AWS_DEFAULT_REGION") or "us-east-1",
+        aws_endpoint_url=values.get("AWS_ENDPOINT_URL") or None,
+        stripe_api_base=values.get("STRIPE_API_BASE") or STRIPE_API_BASE,
+        stripe_secret_key=_stripe_key(values, live=mode == "live"),
+        stripe_webhook_secrets=_webhook_secrets(values),
+    )
+
+
+def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:
+    key = values.get("STRIPE_SECRET_KEY")
+    if key is None:
+        return None
+    if not key.strip():
+        raise SettingsError("STRIPE_SECRET_KEY is blank: leave it out or give a key.")
+    if live and not key.startswith(_LIVE_KEY_PREFIXES):
+        raise SettingsError("STRIPE_SECRET_KEY is no live key, but PAYGRADE_MODE is 'live'.")
+    if not live and not key.startswith(_TEST_KEY_PREFIXES):
+        raise SettingsError(
+            "STRIPE_SECRET_KEY is no test key, but PAYGRADE_MODE is 'test': test and live never mix."
+        )
+    return key
+
+
+def _webhook_secrets(values: Mapping[str, str]) -> tuple[str, ...]:
+    text = values.get("STRIPE_WEBHOOK_SECRETS")
+    if text is None:
+        return ()
+    secrets = tuple(part.strip() for part in text.split(","))
+    if not all(secrets):
+        raise SettingsError(
+            "STRIPE_WEBHOOK_SECRETS has a blank secret: anybody could sign with that."
+        )
+    return secrets
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _origin(variable: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise SettingsError(f"{variable} has {url!r}, which is no http(s) URL.")
+    return f"{parts.scheme}://{parts.netloc}"
