@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chalicelib.api.billing import BillingOut
+from chalicelib.api.billing_links import BillingLinkOut, links_from_domain
 from chalicelib.api.entitlement_models import EntitlementModel
 from chalicelib.api.price_models import PriceIn, PriceOut, price_from_domain
 from chalicelib.api.wire import (
@@ -149,7 +149,7 @@ class PackageOut(Wire):
     revision: int
     has_draft: bool
     sync_status: SyncStatus
-    billing: tuple[BillingOut, ...]
+    billing: tuple[BillingLinkOut, ...]
     published_at: datetime | None
     created_at: datetime
 
@@ -257,7 +257,7 @@ def _shared(view: PackageView) -> dict[str, Any]:
         "revision": package.revision,
         "has_draft": package.draft is not None,
         "sync_status": view.sync_status,
-        "billing": tuple(map(BillingOut.from_domain, view.billing)),
+        "billing": links_from_domain(view.billing),
         "published_at": view.published_at,
         "created_at": package.created_at,
     }

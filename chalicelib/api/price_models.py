@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chalicelib.api.billing import BillingOut
+from chalicelib.api.billing_links import BillingLinkOut, links_from_domain
 from chalicelib.api.wire import ChosenId, Count, Wire
 from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.money import canonical_decimal
@@ -92,7 +92,7 @@ class PriceOut(PriceFields):
     """A price, and where billing providers have it."""
 
     id: str
-    billing: tuple[BillingOut, ...]
+    billing: tuple[BillingLinkOut, ...]
 
 
 def price_from_domain(price: Price, view: PackageView) -> PriceOut:
@@ -120,7 +120,7 @@ def price_from_domain(price: Price, view: PackageView) -> PriceOut:
         min_quantity=price.min_quantity,
         max_quantity=price.max_quantity,
         country=price.country,
-        billing=tuple(map(BillingOut.from_domain, view.price_billing(price))),
+        billing=links_from_domain(view.price_billing(price)),
     )
 
 

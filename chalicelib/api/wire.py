@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.domain.ids import CHOSEN_ID_PATTERN
 from chalicelib.ports import Page, Record
-from chalicelib.services.merge_metadata import MAX_METADATA_KEYS
+from chalicelib.services.merge_metadata import MAX_METADATA_KEYS, merged_metadata
 
 __all__ = [
     "MAX_INTEGER",
