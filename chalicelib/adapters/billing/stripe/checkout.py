@@ -102,6 +102,7 @@ def checkout_of(session: "stripe.checkout.Session") -> ProviderCheckout:
     value = session.to_dict(for_json=True)
     return ProviderCheckout(
         billing_id=value["id"],
+        customer_billing_id=value.get("customer"),
         url=value.get("url"),
         status=CheckoutStatus(value["status"]),
         expires_at=moment(value["expires_at"]),

@@ -81,6 +81,9 @@ def verdict_on(error: stripe.StripeError, effect: Effect) -> Verdict:
         return Verdict(
             ProviderUnavailableError("Stripe's answer could not be read."), Reason.UNREACHED
         )
+    if is_benign(error, Benign.MISSING, "starting_after"):
+        # The last object of a page was deleted before the next one was asked for.
+        return Verdict(ProviderUnavailableError("Stripe's list changed while it was read."))
     refused = ProviderRefusedError(_detail(error, "refused"), provider_code=code_of(error))
     return Verdict(refused, Reason.FAILED if should_retry else None)
 
@@ -119,8 +122,9 @@ def _retry_after(error: stripe.StripeError) -> float | None:
 def _detail(error: stripe.StripeError, what: str) -> str:
     """A bounded sentence for people, in which nothing looks like a key."""
     message = _SECRET.sub("[key]", error.user_message or "")
-    request = f" ({error.request_id})" if error.request_id else ""
-    return f"Stripe {what} the request: {code_of(error)}: {message}"[:_MAX_DETAIL] + request
+    request_id = _header(error, "request-id")
+    sentence = f"Stripe {what} the request: {code_of(error)}: {message}"[:_MAX_DETAIL]
+    return f"{sentence} ({request_id})" if request_id else sentence
 
 
 def _answer(error: stripe.StripeError) -> Mapping[str, Any]:

@@ -1,0 +1,82 @@
+"""The hosted payment page over the wire."""
+
+import pytest
+
+from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.errors import ProviderRefusedError
+from tests.unit.adapters.stripe.scripted import (
+    CHECKOUT,
+    NOW,
+    Answer,
+    refusal,
+    script,
+    session,
+)
+
+NOT_OPEN = refusal(400, message="Only Checkout Sessions with a status in [open] can be expired.")
+
+
+def test_open_checkout_sends_all_that_ties_the_payment_to_us() -> None:
+    played = script(Answer(body=session()))
+    found = played.provider.open_checkout(CHECKOUT, "key")
+    assert (found.billing_id, found.status) == ("cs_1", CheckoutStatus.OPEN)
+    assert played.sent[0].key == "key"
+    assert played.sent[0].params == {
+        "mode": "subscription",
+        "customer": "cus_1",
+        "client_reference_id": "chk_1",
+        "line_items[0][price]": "price_1",
+        "line_items[0][quantity]": "2",
+        "line_items[1][price]": "price_metered",
+        "success_url": "https://app.example/ok?session_id={CHECKOUT_SESSION_ID}",
+        "cancel_url": "https://app.example/back",
+        "expires_at": str(int(NOW.timestamp()) + 3600),
+        "metadata[paygrade_entity_id]": "subs_1",
+        "subscription_data[metadata][paygrade_entity_id]": "subs_1",
+    }
+
+
+def test_open_checkout_twice_sends_the_same_bytes() -> None:
+    played = script(*[Answer(body=session())] * 2)
+    played.provider.open_checkout(CHECKOUT, "key")
+    played.clock.sleep(1000)
+    played.provider.open_checkout(CHECKOUT, "key")
+    assert played.sent[0].body == played.sent[1].body
+
+
+def test_open_checkout_replayed_tells_the_present_state() -> None:
+    played = script(
+        Answer(body=session(), headers={"idempotent-replayed": "true"}),
+        Answer(body=session(status="complete", url=None)),
+    )
+    assert played.provider.open_checkout(CHECKOUT, "key").status is CheckoutStatus.COMPLETE
+
+
+def test_get_checkout_missing_is_none() -> None:
+    played = script(refusal(404, code="resource_missing", param="session"))
+    assert played.provider.get_checkout("cs_1") is None
+
+
+def test_expire_checkout_open_is_expired() -> None:
+    played = script(Answer(body=session(status="expired", url=None)))
+    assert played.provider.expire_checkout("cs_1").status is CheckoutStatus.EXPIRED
+    assert played.paths() == ["POST /v1/checkout/sessions/cs_1/expire"]
+
+
+@pytest.mark.parametrize("status", [CheckoutStatus.COMPLETE, CheckoutStatus.EXPIRED])
+def test_expire_checkout_not_open_tells_its_state(status: CheckoutStatus) -> None:
+    played = script(NOT_OPEN, Answer(body=session(status=status, url=None)))
+    assert played.provider.expire_checkout("cs_1").status is status
+
+
+def test_expire_checkout_refused_while_open_is_a_refusal() -> None:
+    played = script(NOT_OPEN, Answer(body=session()))
+    with pytest.raises(ProviderRefusedError):
+        played.provider.expire_checkout("cs_1")
+
+
+def test_expire_checkout_missing_is_a_refusal() -> None:
+    played = script(refusal(404, code="resource_missing", param="session"))
+    with pytest.raises(ProviderRefusedError) as refused:
+        played.provider.expire_checkout("cs_1")
+    assert refused.value.provider_code == "resource_missing"
