@@ -5,6 +5,7 @@ from chalice.app import Chalice
 from chalicelib.api import (
     addons,
     api_keys,
+    docs,
     features,
     health,
     plans,
@@ -20,5 +21,6 @@ for blueprint in (
     addons.bp,
     api_keys.bp,
     health.bp,
+    docs.bp,
 ):
     app.register_blueprint(blueprint)

@@ -36,6 +36,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
     raw: bool = False,
     secret_answer: bool = False,
     also: Mapping[int, str] | None = None,
+    media_type: str = "application/json",
 ) -> Callable[[Handler[B, Q, A]], Callable[..., Response]]:
     """The handler serves `method path`; its docstring's paragraphs describe the operation.
 
@@ -54,6 +55,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
         raw: The handler reads `call.raw` itself; the body is neither parsed nor its type looked at.
         secret_answer: The answer is never stored, so a repetition is not replayed.
         also: Further successful statuses and what they mean.
+        media_type: Of a successful answer that is no model.
     """
 
     def register(handler: Handler[B, Q, A]) -> Callable[..., Response]:
@@ -73,6 +75,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
             raw=raw,
             secret_answer=secret_answer,
             also=also or {},
+            media_type=media_type,
         )
 
         @functools.wraps(handler)

@@ -68,6 +68,7 @@ class Operation:
     raw: bool
     secret_answer: bool
     also: Mapping[int, str]
+    media_type: str
 
     @property
     def takes_idempotency_key(self) -> bool:

@@ -89,6 +89,20 @@ REQUEST_ERRORS: Final = (
 INTERNAL: Final = ("internal_error", "Internal error")
 
 
+def described() -> list[tuple[str, int, str, str]]:
+    """Every problem: its code, status, title and what it means."""
+    of_domain = (
+        (error.code, status, title, _meaning(error)) for error, (status, title) in TABLE.items()
+    )
+    of_requests = ((one.code, one.status, one.title, _meaning(one)) for one in REQUEST_ERRORS)
+    internal = (INTERNAL[0], 500, INTERNAL[1], "Something went wrong on our side.")
+    return sorted([*of_domain, *of_requests, internal])
+
+
+def _meaning(error: type[Exception]) -> str:
+    return (error.__doc__ or "").split("\n\n")[0].replace("`", "")
+
+
 class ProblemError(BaseModel):
     """One fault of the input; `param` is its path, e.g. `prices[0].currency`."""
 

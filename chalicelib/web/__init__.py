@@ -1,1 +1,1 @@
-"""Pages for people."""
+"""Pages: made on the server, without scripts."""
