@@ -22,8 +22,13 @@ from .subscribing import (
     set_period,
 )
 
-_PLAIN = ("collection_method", "days_until_due", "description", "default_source",
-          "pause_collection")  # fmt: skip
+_PLAIN = (
+    "collection_method",
+    "days_until_due",
+    "description",
+    "default_source",
+    "pause_collection",
+)
 _HARMLESS = {"metadata", "cancellation_details", "expand"}
 
 
@@ -161,8 +166,9 @@ def _change_item(
         return (_debit(acct, subscription, item, moment) if prorate else []), False
     item = next((found for found in items if found["id"] == entry["id"]), {})
     if not item:
-        raise invalid(f"No such subscription item: '{entry['id']}'", f"{param}[id]",
-                      "resource_missing")  # fmt: skip
+        raise invalid(
+            f"No such subscription item: '{entry['id']}'", f"{param}[id]", "resource_missing"
+        )
     credit = _credit(acct, subscription, item, moment) if prorate else []
     if entry.get("deleted"):
         refuse(len(items) == 1, "A subscription must have at least one active item.", param)
@@ -214,6 +220,9 @@ def _proration(
     if is_metered(acct, item):
         return []
     start, stop = item["current_period_start"], item["current_period_end"]
+    if stop <= moment:
+        # Nothing of the period is left, so there is nothing to share out.
+        return []
     if sign > 0 and start == moment:
         start = _whole_start(acct, subscription, item)
     price = acct.get("price", item["price"])
@@ -244,7 +253,8 @@ def _whole_start(acct: Account, subscription: Obj, item: Obj) -> int:
         and other["current_period_end"] == item["current_period_end"]
         and _interval(acct, other) == _interval(acct, item)
     ]
-    return min(same, default=item["current_period_start"])
+    begun: int = min(same, default=item["current_period_start"])
+    return begun
 
 
 def _apply_end(acct: Account, subscription: Obj, params: Obj) -> None:
@@ -263,8 +273,10 @@ def _apply_end(acct: Account, subscription: Obj, params: Obj) -> None:
         subscription.update(cancel_at_period_end=True, cancel_at=max(ends), canceled_at=now)
         subscription["cancellation_details"]["reason"] = "cancellation_requested"
     elif at_period_end is False or cancel_at == "":
-        if at_period_end is False and not subscription["cancel_at_period_end"] and not (
-            cancel_at == ""
+        if (
+            at_period_end is False
+            and not subscription["cancel_at_period_end"]
+            and not (cancel_at == "")
         ):
             return
         subscription.update(cancel_at_period_end=False, cancel_at=None, canceled_at=None)

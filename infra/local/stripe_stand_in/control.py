@@ -106,9 +106,7 @@ def _clock(stand_in: StandIn, body: Obj, request: Request) -> Obj:
 def _set_deliveries(stand_in: StandIn, body: Obj, request: Request) -> Obj:
     mode = body.get("mode")
     if mode not in deliveries.MODES:
-        raise invalid(
-            f"Invalid mode: must be one of {', '.join(deliveries.MODES)}", "mode"
-        )
+        raise invalid(f"Invalid mode: must be one of {', '.join(deliveries.MODES)}", "mode")
     deliveries.set_mode(stand_in.account, mode)
     return _show_deliveries(stand_in, body, request)
 

@@ -63,9 +63,7 @@ class StandIn:
         self._moments_known = False
         self.webhook_secret = webhook_secret
         if webhook_url is not None:
-            self.webhook_secret = self.register_webhook(
-                webhook_url, webhook_secret, webhook_events
-            )
+            self.webhook_secret = self.register_webhook(webhook_url, webhook_secret, webhook_events)
 
     # -- set-up ---------------------------------------------------------------------------------
     def register_webhook(
@@ -168,9 +166,7 @@ class StandIn:
             self.store.rollback()
             answer = json_response(refused.status, refused.body(request_id))
         answer.headers.setdefault("Request-Id", request_id)
-        answer.headers.setdefault(
-            "Stripe-Version", request.header("Stripe-Version") or API_VERSION
-        )
+        answer.headers.setdefault("Stripe-Version", request.header("Stripe-Version") or API_VERSION)
         key = request.header("Idempotency-Key")
         if key:
             answer.headers.setdefault("Idempotency-Key", key)

@@ -44,8 +44,8 @@ def sign(payload: bytes, secrets: list[str], timestamp: int) -> str:
 def post(url: str, headers: dict[str, str], body: bytes) -> int:
     """The endpoint's status; redirects are not followed, so they count as failures."""
     parts = urlsplit(url)
-    connect = http.client.HTTPSConnection if parts.scheme == "https" else (
-        http.client.HTTPConnection
+    connect = (
+        http.client.HTTPSConnection if parts.scheme == "https" else (http.client.HTTPConnection)
     )
     connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:

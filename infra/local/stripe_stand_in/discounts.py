@@ -48,9 +48,7 @@ def is_active(acct: Account, code: Obj) -> bool:
     return bool(code["active"]) and not spent and not late
 
 
-def redeem(
-    acct: Account, given: Any, param: str, *, customer: str, **owner: Any
-) -> list[str]:
+def redeem(acct: Account, given: Any, param: str, *, customer: str, **owner: Any) -> list[str]:
     """Discount objects for what was given; each redemption is counted."""
     return [
         _redeem_one(acct, entry, f"{param}[{i}]", customer, owner)
@@ -130,8 +128,10 @@ def _take_off(coupon: Obj, discount_id: str, lines: list[Obj]) -> None:
         return
     currency = lines[0]["currency"] if lines else None
     options = coupon.get("_currency_options") or {}
-    off = coupon["amount_off"] if coupon["currency"] == currency else (
-        options.get(currency, {}).get("amount_off", 0)
+    off = (
+        coupon["amount_off"]
+        if coupon["currency"] == currency
+        else (options.get(currency, {}).get("amount_off", 0))
     )
     for line in lines:
         amount = max(0, min(off, _left(line)))

@@ -23,9 +23,7 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
 def check_key(key: str) -> None:
     """The key is one Stripe would take."""
     if len(key) > _LONGEST_KEY:
-        raise StripeError(
-            "Idempotency keys may be at most 255 characters long.", replayable=False
-        )
+        raise StripeError("Idempotency keys may be at most 255 characters long.", replayable=False)
 
 
 def replay(acct: Account, key: str, print_of_request: str) -> Response | None:

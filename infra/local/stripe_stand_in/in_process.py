@@ -32,18 +32,19 @@ class InProcessClient(stripe.HTTPClient):
         post_data: Any = None,
         *,
         _usage: list[str] | None = None,
-    ) -> tuple[bytes, int, Mapping[str, str]]:
+    ) -> tuple[str, int, Mapping[str, str]]:
         """Body, status and headers; a lost answer is the SDK's own connection error."""
         parts = urlsplit(url)
         body = post_data.encode() if isinstance(post_data, str) else (post_data or b"")
         request = Request(method.upper(), parts.path, parts.query, dict(headers or {}), body)
         answer = self.stand_in.handle(request)
         if answer.delivery != "send":
-            raise stripe.APIConnectionError(
-                f"The stand-in lost the answer ({answer.delivery}).", should_retry=True
+            message = f"The stand-in lost the answer ({answer.delivery})."
+            raise stripe.APIConnectionError(  # type: ignore[no-untyped-call]
+                message, should_retry=True
             )
         lowered = {name.lower(): value for name, value in answer.headers.items()}
-        return answer.body, answer.status, lowered
+        return answer.body.decode(), answer.status, lowered
 
     def _sleep_time_seconds(self, num_retries: int) -> float:
         """Retries of the SDK do not wait: nothing in process gets better by waiting."""

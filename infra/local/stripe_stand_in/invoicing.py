@@ -331,12 +331,12 @@ def attempt(acct: Account, invoice_id: str, method: Obj | None, outcome: str) ->
         mark_paid(acct, invoice_id)
         return True
     tries = invoice["attempt_count"]
-    again = tries <= len(RETRY_DAYS) and invoice["auto_advance"] and bool(
-        invoice["billing_reason"] == "subscription_cycle"
+    again = (
+        tries <= len(RETRY_DAYS)
+        and invoice["auto_advance"]
+        and bool(invoice["billing_reason"] == "subscription_cycle")
     )
-    invoice["next_payment_attempt"] = (
-        acct.now() + RETRY_DAYS[tries - 1] * DAY if again else None
-    )
+    invoice["next_payment_attempt"] = acct.now() + RETRY_DAYS[tries - 1] * DAY if again else None
     acct.save(invoice)
     acct.emit("invoice.payment_failed", invoice)
     if intent["status"] == "requires_action":

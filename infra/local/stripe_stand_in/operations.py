@@ -86,9 +86,11 @@ def _read_method(
     found: dict[tuple[str, str], Operation],
 ) -> None:
     params = next((a for a in function.args.args if a.arg == "params"), None)
-    named = re.search(r"(\w+Params)", ast.unparse(params.annotation)) if (
-        params is not None and params.annotation is not None
-    ) else None
+    named = (
+        re.search(r"(\w+Params)", ast.unparse(params.annotation))
+        if (params is not None and params.annotation is not None)
+        else None
+    )
     for call in ast.walk(function):
         if not (
             isinstance(call, ast.Call)

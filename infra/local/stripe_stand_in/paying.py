@@ -15,9 +15,7 @@ GOOD_CARD = "4242424242424242"
 _GUEST_EMAIL = "buyer@example.com"
 
 
-def pay(
-    acct: Account, session_id: str, *, card: str = GOOD_CARD, email: str | None = None
-) -> Obj:
+def pay(acct: Account, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Obj:
     """The session is complete and what it sold exists."""
     session = acct.edit("checkout.session", session_id)
     require_open(session)
@@ -80,7 +78,8 @@ def _customer(acct: Account, session: Obj, email: str | None) -> Obj:
 
 def _subscribe(acct: Account, session: Obj, method: Obj | None) -> None:
     data: Any = session["_subscription_data"]
-    recurring, once = [], []
+    recurring: list[Obj] = []
+    once: list[Obj] = []
     for line in session["_line_items"]:
         entry: Obj = {"price": line["price"]}
         if line["quantity"] is not None:

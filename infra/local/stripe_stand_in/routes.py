@@ -2,20 +2,34 @@
 
 from .resources import (
     checkout,
+    coupons,
     customers,
+    invoices,
+    items,
+    meters,
     payment_methods,
+    payments,
+    portal,
     prices,
     products,
+    schedules,
     subscriptions,
     webhooks,
 )
 
 RESOURCES = (
     checkout,
+    coupons,
     customers,
+    invoices,
+    items,
+    meters,
     payment_methods,
+    payments,
+    portal,
     prices,
     products,
+    schedules,
     subscriptions,
     webhooks,
 )

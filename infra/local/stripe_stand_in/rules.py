@@ -145,7 +145,9 @@ def require_one(params: Obj, *names: str) -> None:
         )
 
 
-def refuse(condition: bool, message: str, param: str | None = None, code: str | None = None) -> None:
+def refuse(
+    condition: bool, message: str, param: str | None = None, code: str | None = None
+) -> None:
     """Nothing when the condition is false, Stripe's refusal otherwise."""
     if condition:
         raise invalid(message, param, code)

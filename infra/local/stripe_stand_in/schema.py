@@ -195,7 +195,9 @@ def _check_one_of(spec: OneOf, raw: Any, name: str) -> Any:
             return check(option, raw, name)
         except StripeError as refused:
             # The refusal of the option with the same form as the value explains most.
-            if failure is None or isinstance(raw, dict) == isinstance(option, Hash | MapOf | ListOf):
+            if failure is None or isinstance(raw, dict) == isinstance(
+                option, Hash | MapOf | ListOf
+            ):
                 failure = refused
     assert failure is not None
     raise failure

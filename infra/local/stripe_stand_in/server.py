@@ -83,9 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         log.debug(format, *args)
 
 
-_CRASH = (
-    b'{"error":{"type":"api_error","message":"The stand-in itself failed; see its log."}}'
-)
+_CRASH = b'{"error":{"type":"api_error","message":"The stand-in itself failed; see its log."}}'
 
 
 class _Server(ThreadingHTTPServer):

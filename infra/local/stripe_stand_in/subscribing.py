@@ -348,8 +348,12 @@ def end(acct: Account, subscription_id: str, reason: str, **details: Any) -> Obj
     """The subscription is over for good."""
     subscription = acct.edit("subscription", subscription_id)
     now = acct.now()
-    subscription.update(status="canceled", ended_at=now, canceled_at=subscription["canceled_at"]
-                        or now, pause_collection=None)  # fmt: skip
+    subscription.update(
+        status="canceled",
+        ended_at=now,
+        canceled_at=subscription["canceled_at"] or now,
+        pause_collection=None,
+    )
     if reason == "incomplete_expired":
         subscription["status"] = "incomplete_expired"
     elif subscription["cancellation_details"]["reason"] is None:

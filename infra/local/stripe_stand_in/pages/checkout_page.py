@@ -31,7 +31,7 @@ _CARDS_HELP = (
     "<dt><code>4000 0000 0000 0002</code></dt><dd>is declined</dd>"
     "<dt><code>4000 0000 0000 9995</code></dt><dd>has insufficient funds</dd>"
     "<dt><code>4000 0000 0000 0341</code></dt><dd>is paid now, fails at renewal</dd>"
-    "</dl><p class=\"soft\">Any future date and any three digits will do.</p></details>"
+    '</dl><p class="soft">Any future date and any three digits will do.</p></details>'
 )
 
 
@@ -103,9 +103,7 @@ def _card_problem(now: int, number: str, fields: dict[str, str]) -> str | None:
     return None
 
 
-def _declined(
-    stand_in: StandIn, session: Obj, code: str, fields: dict[str, str]
-) -> Response:
+def _declined(stand_in: StandIn, session: Obj, code: str, fields: dict[str, str]) -> Response:
     with stand_in.lock:
         stand_in.account.actor = Actor()
         paying.decline(stand_in.account, session["id"], code)
@@ -176,15 +174,17 @@ def _form(
     fields: dict[str, str] | None = None,
 ) -> Response:
     fields = fields or {}
-    alert = (
-        f'<p class="alert" id="problem" role="alert">{escape(problem)}</p>' if problem else ""
-    )
+    alert = f'<p class="alert" id="problem" role="alert">{escape(problem)}</p>' if problem else ""
     described = ' aria-describedby="problem"' if problem else ""
     email = session["customer_email"] or fields.get("email", "")
     known = session["customer"] is not None or session["customer_email"] is not None
-    email_field = "" if known else (
-        '<label for="email">Email</label><input id="email" name="email" type="email" '
-        f'autocomplete="email" required value="{escape(email)}">'
+    email_field = (
+        ""
+        if known
+        else (
+            '<label for="email">Email</label><input id="email" name="email" type="email" '
+            f'autocomplete="email" required value="{escape(email)}">'
+        )
     )
     back = ""
     if session["cancel_url"]:
@@ -240,7 +240,7 @@ def _summary(stand_in: StandIn, session: Obj) -> str:
     rows = "".join(_row(stand_in, line) for line in session["_line_items"])
     off: Any = (session["total_details"] or {}).get("amount_discount", 0)
     discount = (
-        f"<tr><th scope=\"row\">Discount</th><td>{money(-off, currency)}</td></tr>" if off else ""
+        f'<tr><th scope="row">Discount</th><td>{money(-off, currency)}</td></tr>' if off else ""
     )
     ends = checkout.trial_end(stand_in.account, session)
     trial = ""
@@ -252,7 +252,7 @@ def _summary(stand_in: StandIn, session: Obj) -> str:
         "<h1>Your order</h1>"
         f'<p class="total">{money(session["amount_total"], currency)}</p>'
         f'<p class="soft">due today</p>{trial}'
-        f"<table><tbody>{rows}</tbody><tfoot>{discount}<tr><th scope=\"row\">Total due today</th>"
+        f'<table><tbody>{rows}</tbody><tfoot>{discount}<tr><th scope="row">Total due today</th>'
         f"<td>{money(session['amount_total'], currency)}</td></tr></tfoot></table>"
     )
 
@@ -270,6 +270,6 @@ def _row(stand_in: StandIn, line: Obj) -> str:
         "by usage" if line["quantity"] is None else money(line["amount_subtotal"], line["currency"])
     )
     return (
-        f"<tr><th scope=\"row\">{escape(line['description'])}{quantity}{every}</th>"
+        f'<tr><th scope="row">{escape(line["description"])}{quantity}{every}</th>'
         f"<td>{escape(amount)}</td></tr>"
     )

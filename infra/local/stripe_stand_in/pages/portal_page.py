@@ -20,8 +20,9 @@ def handle(stand_in: StandIn, request: Request) -> Response:
         acct = stand_in.account
         session = acct.find("billing_portal.session", session_id)
         if session is None:
-            return page("Not found", "<main><section><h1>Not found</h1></section></main>",
-                        status=404)  # fmt: skip
+            return page(
+                "Not found", "<main><section><h1>Not found</h1></section></main>", status=404
+            )
         customer = acct.get("customer", session["customer"])
         mine = [s for s in acct.all("subscription") if s["customer"] == customer["id"]]
         rows = "".join(_row(stand_in, subscription) for subscription in mine)
@@ -43,6 +44,6 @@ def _row(stand_in: StandIn, subscription: Obj) -> str:
         for item in subscription["items"]["data"]
     ]
     return (
-        f"<tr><th scope=\"row\">{escape(', '.join(names))}</th>"
+        f'<tr><th scope="row">{escape(", ".join(names))}</th>'
         f"<td>{escape(subscription['status'])}</td></tr>"
     )

@@ -21,11 +21,22 @@ from .products import create as create_product
 _SOONEST, _LATEST = 30 * 60, DAY
 _TRIAL_NOTICE_SECONDS = 2 * DAY
 _MAX_EACH_KIND = 20
-_NULLED_WHEN_ABSENT = ("billing_address_collection", "cancel_url", "client_reference_id",
-                       "consent_collection", "customer_creation", "locale", "origin_context",
-                       "redirect_on_completion", "return_url", "submit_type", "success_url",
-                       "payment_method_collection", "allow_promotion_codes",
-                       "integration_identifier")  # fmt: skip
+_NULLED_WHEN_ABSENT = (
+    "billing_address_collection",
+    "cancel_url",
+    "client_reference_id",
+    "consent_collection",
+    "customer_creation",
+    "locale",
+    "origin_context",
+    "redirect_on_completion",
+    "return_url",
+    "submit_type",
+    "success_url",
+    "payment_method_collection",
+    "allow_promotion_codes",
+    "integration_identifier",
+)
 
 
 @route("POST", "/v1/checkout/sessions")
@@ -127,14 +138,16 @@ def _check(acct: Account, params: Obj, mode: str) -> None:
 def _check_urls(params: Obj) -> None:
     if params.get("ui_mode", "hosted_page") == "hosted_page":
         if "success_url" not in params:
-            raise malformed("Missing required param: success_url.", "success_url",
-                            "parameter_missing")  # fmt: skip
+            raise malformed(
+                "Missing required param: success_url.", "success_url", "parameter_missing"
+            )
         refused = "return_url"
     else:
         refused = next((n for n in ("success_url", "cancel_url") if n in params), "success_url")
         if "return_url" not in params and params.get("redirect_on_completion") != "never":
-            raise malformed("Missing required param: return_url.", "return_url",
-                            "parameter_missing")  # fmt: skip
+            raise malformed(
+                "Missing required param: return_url.", "return_url", "parameter_missing"
+            )
     if refused in params:
         mode = params.get("ui_mode", "hosted_page")
         raise malformed(f"`{refused}` cannot be used with `ui_mode: {mode}`.", refused)
@@ -214,8 +227,9 @@ def _line(acct: Account, params: Obj, entry: Obj, param: str) -> Obj:
         f"{param}[quantity]",
     )
     if not metered and "quantity" not in entry:
-        raise malformed(f"Missing required param: {param}[quantity].", f"{param}[quantity]",
-                        "parameter_missing")  # fmt: skip
+        raise malformed(
+            f"Missing required param: {param}[quantity].", f"{param}[quantity]", "parameter_missing"
+        )
     quantity = None if metered else entry["quantity"]
     refuse(
         quantity is not None and quantity < 1,
@@ -271,8 +285,12 @@ def price_totals(acct: Account, session: Obj) -> None:
     session.update(
         amount_subtotal=gross,
         amount_total=gross - off,
-        total_details={"amount_discount": off, "amount_shipping": 0, "amount_tax": 0,
-                       "breakdown": None},  # fmt: skip
+        total_details={
+            "amount_discount": off,
+            "amount_shipping": 0,
+            "amount_tax": 0,
+            "breakdown": None,
+        },
     )
 
 
@@ -315,7 +333,7 @@ def expire(acct: Account, params: Obj, session_id: str) -> Obj:
     session = acct.edit("checkout.session", session_id)
     refuse(
         session["status"] != "open",
-        "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session "
+        'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session '
         f"has a status of `{session['status']}`.",
         "session",
     )
@@ -332,7 +350,9 @@ def line_items(acct: Account, params: Obj, session_id: str) -> Obj:
     limit = params.get("limit", 10)
     shown = [line_view(acct, line) for line in session["_line_items"]]
     after = [line["id"] for line in shown]
-    begin = after.index(params["starting_after"]) + 1 if params.get("starting_after") in after else 0
+    begin = (
+        after.index(params["starting_after"]) + 1 if params.get("starting_after") in after else 0
+    )
     url = f"/v1/checkout/sessions/{session_id}/line_items"
     return listing(url, shown[begin : begin + limit], has_more=len(shown) > begin + limit)
 

@@ -12,9 +12,21 @@ from ..rules import limit_lengths, matching, merge_metadata, page, unset
 from ..store import Obj
 from . import payment_methods
 
-_PLAIN = ("email", "name", "description", "phone", "address", "shipping", "tax_exempt", "balance",
-          "preferred_locales", "business_name", "individual_name", "invoice_prefix",
-          "next_invoice_sequence")  # fmt: skip
+_PLAIN = (
+    "email",
+    "name",
+    "description",
+    "phone",
+    "address",
+    "shipping",
+    "tax_exempt",
+    "balance",
+    "preferred_locales",
+    "business_name",
+    "individual_name",
+    "invoice_prefix",
+    "next_invoice_sequence",
+)
 
 
 @route("POST", "/v1/customers")
@@ -62,8 +74,10 @@ def _apply(acct: Account, customer: Obj, params: Obj) -> None:
 def _filled(name: str, given: Obj) -> Obj:
     if name == "address":
         return shape.new("customer:Address", **given)
-    return {**shape.new("customer:Shipping", **given),
-            "address": shape.new("customer:Address", **given.get("address", {}))}  # fmt: skip
+    return {
+        **shape.new("customer:Shipping", **given),
+        "address": shape.new("customer:Address", **given.get("address", {})),
+    }
 
 
 def _set_default_method(acct: Account, customer: Obj, params: Obj) -> Obj:

@@ -192,8 +192,8 @@ def list_all(acct: Account, params: Obj) -> Obj:
     found = [
         method
         for method in acct.all("payment_method")
-        if method["customer"] is not None and params.get("customer", method["customer"])
-        == method["customer"]
+        if method["customer"] is not None
+        and params.get("customer", method["customer"]) == method["customer"]
     ]
     return page(acct, "payment_method", found, params, "/v1/payment_methods")
 

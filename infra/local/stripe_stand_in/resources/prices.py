@@ -23,6 +23,7 @@ from ..rules import (
 from ..store import Obj, copy_of
 from . import products
 
+_AMOUNTS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount")
 _DECIMAL_PLACES = 12
 _LONGEST = {"day": 1095, "week": 156, "month": 36, "year": 3}
 
@@ -111,7 +112,7 @@ def _recurring(acct: Account, params: Obj) -> Obj | None:
 def _money(params: Obj, at: str) -> Obj:
     """The amount fields of a price or of one of its currencies."""
     tiered = params.get("billing_scheme") == "tiered" or (at != "" and "tiers" in params)
-    amounts = [n for n in ("unit_amount", "unit_amount_decimal", "custom_unit_amount") if n in params]
+    amounts: list[str] = [name for name in _AMOUNTS if name in params]
     if tiered:
         return _tiered_money(params, at, amounts)
     if "tiers" in params or "tiers_mode" in params:

@@ -80,9 +80,7 @@ def create(acct: Account, params: Obj) -> Obj:
     data = params.get("default_price_data")
     if data is not None:
         price = create_price(acct, {**data, "product": product_id})
-        product = acct.save(
-            {**product, "default_price": price["id"]}, "product.updated"
-        )
+        product = acct.save({**product, "default_price": price["id"]}, "product.updated")
     return product
 
 

@@ -174,14 +174,14 @@ def _paused(acct: Account, why: str) -> Obj:
 def resume(acct: Account, params: Obj, subscription_id: str) -> Obj:
     """The subscription is active again; with a new cycle (the default) it is billed at once."""
     subscription = acct.edit("subscription", subscription_id)
-    refuse(
-        subscription["status"] != "paused", "You can only resume a paused subscription.", "id"
-    )
+    refuse(subscription["status"] != "paused", "You can only resume a paused subscription.", "id")
     subscription["status"] = "active"
     subscription["status_details"] = None
-    subscription["trial_end"] = min(subscription["trial_end"] or acct.now(), acct.now()) if (
-        subscription["trial_end"] is not None
-    ) else None
+    subscription["trial_end"] = (
+        min(subscription["trial_end"] or acct.now(), acct.now())
+        if (subscription["trial_end"] is not None)
+        else None
+    )
     now = acct.now()
     anew = (params.get("billing_cycle_anchor") or {}).get("type", "now") == "now" or any(
         item["current_period_end"] <= now for item in subscription["items"]["data"]

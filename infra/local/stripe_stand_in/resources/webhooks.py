@@ -15,9 +15,7 @@ from ..router import route
 from ..rules import matching, merge_metadata, page, refuse, unset
 from ..store import Obj
 
-_KNOWN_EVENTS: frozenset[str] = frozenset(
-    typing.get_args(stripe.Event.__annotations__["type"])
-)
+_KNOWN_EVENTS: frozenset[str] = frozenset(typing.get_args(stripe.Event.__annotations__["type"]))
 _MAX_TYPES = 20
 EVENT_LIFETIME_SECONDS = 30 * 86_400
 
@@ -33,8 +31,11 @@ def _check(params: Obj) -> None:
     if url is not None and (
         urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc
     ):
-        raise malformed("Invalid URL: An explicit scheme (such as https) must be provided.", "url",
-                        "url_invalid")  # fmt: skip
+        raise malformed(
+            "Invalid URL: An explicit scheme (such as https) must be provided.",
+            "url",
+            "url_invalid",
+        )
 
 
 @route("POST", "/v1/webhook_endpoints")

@@ -1,0 +1,114 @@
+"""Whether an answer has the shape the SDK's annotated classes promise.
+
+Tests call this on everything the stand-in answers, so that a field a later version of the SDK
+requires is missed here and not by whoever reads it.
+"""
+
+from __future__ import annotations
+
+import typing
+from decimal import Decimal
+from functools import cache
+from typing import Any, ForwardRef, Literal
+
+import stripe
+import typing_extensions as te
+from stripe._object_classes import OBJECT_CLASSES
+
+from . import shape
+
+_NUMBERS: dict[Any, tuple[type, ...]] = {
+    str: (str,),
+    int: (int,),
+    bool: (bool,),
+    float: (int, float),
+    Decimal: (str,),
+}
+
+
+def problems(answer: Any, at: str = "") -> list[str]:
+    """What is wrong with an API object, each with its place; empty when nothing is."""
+    if not isinstance(answer, dict) or "object" not in answer:
+        return [f"{at}: no API object"]
+    if answer.get("deleted") is True:
+        return [] if {"id", "object"} <= answer.keys() else [f"{at}: a deleted object lacks its id"]
+    if answer["object"] == "list":
+        return _list(answer, at)
+    if answer["object"] not in OBJECT_CLASSES:
+        return [f"{at}: unknown object {answer['object']!r}"]
+    return _fields(shape.sdk_class(answer["object"]), answer, at or answer["object"])
+
+
+def _list(answer: dict[str, Any], at: str) -> list[str]:
+    found = [
+        f"{at}: list lacks {name}" for name in ("data", "has_more", "url") if name not in answer
+    ]
+    for i, element in enumerate(answer.get("data", [])):
+        found += problems(element, f"{at}[{i}]")
+    return found
+
+
+@cache
+def _annotations(cls: type) -> dict[str, Any]:
+    return {
+        name: hint
+        for name, hint in cls.__annotations__.items()
+        if te.get_origin(hint) is not typing.ClassVar and not name.startswith("_")
+    }
+
+
+def _fields(cls: type, value: dict[str, Any], at: str) -> list[str]:
+    hints = _annotations(cls)
+    found = [f"{at}.{name}: unknown field" for name in value if name not in hints]
+    for name, hint in hints.items():
+        if name in value:
+            found += _value(hint, value[name], f"{at}.{name}")
+        elif not shape.nullable(hint) and not (name == "id" and "meter_event" in at):
+            found.append(f"{at}.{name}: missing")
+    return found
+
+
+def _value(hint: Any, value: Any, at: str) -> list[str]:
+    origin, arguments = te.get_origin(hint), te.get_args(hint)
+    if origin is typing.Union:
+        return _union(arguments, value, at)
+    if hint in _NUMBERS:
+        fits = isinstance(value, _NUMBERS[hint]) and (hint is bool or not isinstance(value, bool))
+        return [] if fits else [f"{at}: {value!r} is no {hint.__name__}"]
+    if origin is Literal:
+        return [] if value in arguments else [f"{at}: {value!r} is none of {arguments}"]
+    if origin is list:
+        if not isinstance(value, list):
+            return [f"{at}: {value!r} is no list"]
+        return [p for i, v in enumerate(value) for p in _value(arguments[0], v, f"{at}[{i}]")]
+    if getattr(origin, "__name__", "") == "ListObject":
+        return problems(value, at)
+    if getattr(origin, "__name__", "") == "UntypedStripeObject":
+        if not isinstance(value, dict):
+            return [f"{at}: {value!r} is no map"]
+        if arguments[0] is Any:
+            return []
+        return [p for k, v in value.items() for p in _value(arguments[0], v, f"{at}.{k}")]
+    if isinstance(hint, ForwardRef | str):
+        return problems(value, at)
+    if isinstance(hint, type) and issubclass(hint, stripe.StripeObject):
+        if not isinstance(value, dict):
+            return [f"{at}: {value!r} is no {hint.__name__}"]
+        return problems(value, at) if hasattr(hint, "OBJECT_NAME") else _fields(hint, value, at)
+    return []
+
+
+def _union(options: tuple[Any, ...], value: Any, at: str) -> list[str]:
+    failures: list[str] = []
+    for option in options:
+        if option is type(None):
+            if value is None:
+                return []
+            continue
+        found = _value(option, value, at)
+        if not found:
+            return []
+        # Of several misfits the one for the same kind of value says most.
+        if isinstance(value, dict) != (option is str):
+            failures = failures or found
+    return failures or [f"{at}: {value!r} fits nothing allowed here"]
