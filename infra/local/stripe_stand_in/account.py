@@ -59,8 +59,9 @@ class Account:
 
     def new(self, kind: str, **fields: Any) -> Obj:
         """An unsaved object with a fresh id (unless given) and the common fields."""
-        fields.setdefault("id", self.ids.new(kind))
         annotations = shape.sdk_class(kind).__annotations__
+        if "id" in annotations and "id" not in fields:
+            fields["id"] = self.ids.new(kind)
         if "created" in annotations:
             fields.setdefault("created", self.now())
         if "livemode" in annotations:

@@ -63,14 +63,14 @@ def _fields(cls: type, value: dict[str, Any], at: str) -> list[str]:
     for name, hint in hints.items():
         if name in value:
             found += _value(hint, value[name], f"{at}.{name}")
-        elif not shape.nullable(hint) and not (name == "id" and "meter_event" in at):
+        elif not shape.nullable(hint):
             found.append(f"{at}.{name}: missing")
     return found
 
 
 def _value(hint: Any, value: Any, at: str) -> list[str]:
     origin, arguments = te.get_origin(hint), te.get_args(hint)
-    if origin is typing.Union:
+    if _is_union(origin):
         return _union(arguments, value, at)
     if hint in _NUMBERS:
         fits = isinstance(value, _NUMBERS[hint]) and (hint is bool or not isinstance(value, bool))
@@ -96,6 +96,10 @@ def _value(hint: Any, value: Any, at: str) -> list[str]:
             return [f"{at}: {value!r} is no {hint.__name__}"]
         return problems(value, at) if hasattr(hint, "OBJECT_NAME") else _fields(hint, value, at)
     return []
+
+
+def _is_union(origin: Any) -> bool:
+    return origin is typing.Union or getattr(origin, "__name__", "") == "UnionType"
 
 
 def _union(options: tuple[Any, ...], value: Any, at: str) -> list[str]:

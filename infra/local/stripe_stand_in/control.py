@@ -57,7 +57,7 @@ def handle(stand_in: StandIn, request: Request) -> Response:
     return json_response(404, refused.body("req_stand_in"))
 
 
-def _pay(stand_in: StandIn, body: Obj, request: Request, session_id: str) -> Obj:
+def _pay(stand_in: StandIn, body: Obj, _request: Request, session_id: str) -> Obj:
     acct = stand_in.account
     outcome = body.get("outcome", "paid")
     if outcome == "paid":
@@ -93,7 +93,7 @@ def apply_promotion_code(stand_in: StandIn, session_id: str, text: str) -> None:
     acct.save(session)
 
 
-def _clock(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _clock(stand_in: StandIn, body: Obj, _request: Request) -> Obj:
     seconds = body.get("advance_seconds", 0)
     if isinstance(seconds, bool) or not isinstance(seconds, int):
         raise invalid("Invalid integer", "advance_seconds", "parameter_invalid_integer")
@@ -111,7 +111,7 @@ def _set_deliveries(stand_in: StandIn, body: Obj, request: Request) -> Obj:
     return _show_deliveries(stand_in, body, request)
 
 
-def _show_deliveries(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _show_deliveries(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
     acct = stand_in.account
     waiting = acct.store.scan("_delivery")
     return {
@@ -122,7 +122,7 @@ def _show_deliveries(stand_in: StandIn, body: Obj, request: Request) -> Obj:
     }
 
 
-def _release(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _release(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
     released = deliveries.release(stand_in.account)
     return {"released": released, "mode": stand_in.account.setting("delivery_mode")}
 
@@ -135,31 +135,31 @@ def _wait_until_sent(stand_in: StandIn, body: Obj) -> None:
         stand_in.wait_for_delivery(sorted(waiting), min(seconds, _MAX_WAIT_SECONDS))
 
 
-def _add_fault(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _add_fault(stand_in: StandIn, body: Obj, _request: Request) -> Obj:
     return faults.add(stand_in.account, body)
 
 
-def _clear_faults(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _clear_faults(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
     faults.clear(stand_in.account)
     return {"cleared": True}
 
 
-def _show_faults(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _show_faults(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
     return {"data": stand_in.account.store.scan("_fault")}
 
 
-def _requests(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _requests(stand_in: StandIn, _body: Obj, request: Request) -> Obj:
     given = parse_qs(request.query).get("since", ["0"])[0]
     entries = request_log.since(stand_in.account, int(given))
     return {"data": entries, "last_seq": stand_in.account.setting("request_seq") or 0}
 
 
-def _reset(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _reset(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
     stand_in.reset()
     return {"reset": True}
 
 
-def _settings(stand_in: StandIn, body: Obj, request: Request) -> Obj:
+def _settings(stand_in: StandIn, body: Obj, _request: Request) -> Obj:
     end = body.get("dunning_end", "cancel")
     if end not in ("cancel", "unpaid", "past_due"):
         raise invalid("Invalid dunning_end: must be one of cancel, unpaid, or past_due")
@@ -167,7 +167,7 @@ def _settings(stand_in: StandIn, body: Obj, request: Request) -> Obj:
     return {"dunning_end": end}
 
 
-def _roll(stand_in: StandIn, body: Obj, request: Request, endpoint_id: str) -> Obj:
+def _roll(stand_in: StandIn, body: Obj, _request: Request, endpoint_id: str) -> Obj:
     overlap = int(body.get("overlap_seconds", 86_400))
     return {"secret": webhooks.roll_secret(stand_in.account, endpoint_id, overlap)}
 

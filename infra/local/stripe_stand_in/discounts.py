@@ -108,7 +108,7 @@ def applied(acct: Account, discount_ids: list[str], lines: list[Obj]) -> list[Ob
     return lines
 
 
-def _applies(acct: Account, coupon: Obj, line: Obj) -> bool:
+def _applies(_acct: Account, coupon: Obj, line: Obj) -> bool:
     products = (coupon.get("_applies_to") or {}).get("products")
     return not products or line["pricing"]["price_details"]["product"] in products
 

@@ -46,7 +46,7 @@ class InProcessClient(stripe.HTTPClient):
         lowered = {name.lower(): value for name, value in answer.headers.items()}
         return answer.body.decode(), answer.status, lowered
 
-    def _sleep_time_seconds(self, num_retries: int) -> float:
+    def _sleep_time_seconds(self, _num_retries: int) -> float:
         """Retries of the SDK do not wait: nothing in process gets better by waiting."""
         return 0.0
 

@@ -50,7 +50,9 @@ def view(acct: Account, obj: Obj) -> Obj:
         shown["items"]["data"] = [item_view(acct, item) for item in shown["items"]["data"]]
     elif kind == "event":
         shown["pending_webhooks"] = len(obj.get("_waiting", ()))
-    elif kind == "customer" and shown["discount"]:
+    elif kind == "subscription_item" and isinstance(shown.get("price"), str):
+        shown = item_view(acct, shown)
+    elif kind == "customer" and shown.get("discount"):
         shown["discount"] = view(acct, acct.get("discount", shown["discount"]))
     return shown
 
@@ -108,6 +110,9 @@ def _walk(acct: Account, node: Any, parts: list[str], path: str) -> None:
     head, rest = parts[0], parts[1:]
     value = _hidden(acct, node, head)
     if value is None:
+        if (node.get("object"), head) in _KEPT_ASIDE:
+            # A price without tiers is not refused, it just has none to show.
+            return
         if head not in node:
             raise malformed(f"This property cannot be expanded ({path}).", "expand")
         value = _resolve(acct, node[head], head, path)

@@ -96,7 +96,7 @@ class _Server(ThreadingHTTPServer):
         self.stand_in = stand_in
         self.closing = closing
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, _request: Any, client_address: Any) -> None:
         """A client that went away is no error."""
         log.debug("connection from %s ended early", client_address, exc_info=True)
 

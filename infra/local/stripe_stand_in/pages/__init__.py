@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..wire import Request, Response
+from infra.local.stripe_stand_in.wire import Request, Response
+
 from . import checkout_page, html, portal_page
 
 if TYPE_CHECKING:
-    from ..core import StandIn
+    from infra.local.stripe_stand_in.core import StandIn
 
 PREFIXES = ("/c/pay/", "/p/session/")
 

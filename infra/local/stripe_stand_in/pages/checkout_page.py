@@ -8,16 +8,17 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from .. import control, paying
-from ..account import Actor
-from ..errors import StripeError
-from ..resources import checkout, payment_methods
-from ..store import Obj
-from ..wire import Request, Response
+from infra.local.stripe_stand_in import control, paying
+from infra.local.stripe_stand_in.account import Actor
+from infra.local.stripe_stand_in.errors import StripeError
+from infra.local.stripe_stand_in.resources import checkout, payment_methods
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.wire import Request, Response
+
 from .html import money, page, redirect
 
 if TYPE_CHECKING:
-    from ..core import StandIn
+    from infra.local.stripe_stand_in.core import StandIn
 
 _DELIVERY_WAIT_SECONDS = 10.0
 _EXPIRY = re.compile(r"(\d{1,2})\s*/?\s*(\d{2}|\d{4})\Z")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from html import escape
 
-from ..wire import Response
+from infra.local.stripe_stand_in.wire import Response
 
 _NO_MINOR_UNITS = frozenset({"jpy", "krw", "vnd", "clp", "pyg", "ugx", "xaf", "xof", "xpf"})
 

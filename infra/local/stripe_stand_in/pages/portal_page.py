@@ -5,12 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..store import Obj
-from ..wire import Request, Response
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.wire import Request, Response
+
 from .html import page
 
 if TYPE_CHECKING:
-    from ..core import StandIn
+    from infra.local.stripe_stand_in.core import StandIn
 
 
 def handle(stand_in: StandIn, request: Request) -> Response:

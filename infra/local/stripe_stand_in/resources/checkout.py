@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import shape
-from ..account import Account
-from ..clock import DAY
-from ..discounts import applied, coupon_of
-from ..errors import malformed
-from ..money import cost
-from ..render import line_view, listing
-from ..router import route
-from ..rules import exclusive, limit_lengths, matching, merge_metadata, page, refuse
-from ..store import Obj
-from ..subscribing import price_of
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.clock import DAY
+from infra.local.stripe_stand_in.discounts import applied, coupon_of
+from infra.local.stripe_stand_in.errors import malformed
+from infra.local.stripe_stand_in.money import cost
+from infra.local.stripe_stand_in.render import line_view, listing
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import (
+    exclusive,
+    limit_lengths,
+    matching,
+    merge_metadata,
+    page,
+    refuse,
+)
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import price_of
+
 from .prices import create as create_price
 from .products import create as create_product
 
@@ -314,7 +322,7 @@ def trial_end(acct: Account, session: Obj) -> int | None:
 
 
 @route("GET", "/v1/checkout/sessions/{id}")
-def retrieve(acct: Account, params: Obj, session_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, session_id: str) -> Obj:
     """The session."""
     return acct.get("checkout.session", session_id)
 
@@ -328,7 +336,7 @@ def update(acct: Account, params: Obj, session_id: str) -> Obj:
 
 
 @route("POST", "/v1/checkout/sessions/{id}/expire")
-def expire(acct: Account, params: Obj, session_id: str) -> Obj:
+def expire(acct: Account, _params: Obj, session_id: str) -> Obj:
     """The session can no longer be paid."""
     session = acct.edit("checkout.session", session_id)
     refuse(

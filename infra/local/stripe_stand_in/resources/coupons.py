@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from ..account import Account
-from ..errors import StripeError, malformed
-from ..router import route
-from ..rules import exclusive, limit_lengths, matching, merge_metadata, page, refuse
-from ..store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import StripeError, malformed
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import (
+    exclusive,
+    limit_lengths,
+    matching,
+    merge_metadata,
+    page,
+    refuse,
+)
+from infra.local.stripe_stand_in.store import Obj
 
 
 @route("POST", "/v1/coupons")
@@ -58,7 +65,7 @@ def create(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/coupons/{id}")
-def retrieve(acct: Account, params: Obj, coupon_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, coupon_id: str) -> Obj:
     """The coupon."""
     return acct.get("coupon", coupon_id)
 
@@ -76,7 +83,7 @@ def update(acct: Account, params: Obj, coupon_id: str) -> Obj:
 
 
 @route("DELETE", "/v1/coupons/{id}")
-def delete(acct: Account, params: Obj, coupon_id: str) -> Obj:
+def delete(acct: Account, _params: Obj, coupon_id: str) -> Obj:
     """The coupon can be redeemed no more; discounts it gave stay."""
     coupon = acct.get("coupon", coupon_id)
     return acct.remove({**coupon, "valid": False}, "coupon.deleted")
@@ -138,7 +145,7 @@ def _refuse_twin(acct: Account, text: str, customer: str | None, own_id: str = "
 
 
 @route("GET", "/v1/promotion_codes/{id}")
-def retrieve_code(acct: Account, params: Obj, code_id: str) -> Obj:
+def retrieve_code(acct: Account, _params: Obj, code_id: str) -> Obj:
     """The promotion code."""
     return acct.get("promotion_code", code_id)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import shape
-from ..account import Account
-from ..errors import malformed, no_such
-from ..router import route
-from ..rules import limit_lengths, matching, merge_metadata, page, unset
-from ..store import Obj
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import malformed, no_such
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import limit_lengths, matching, merge_metadata, page, unset
+from infra.local.stripe_stand_in.store import Obj
+
 from . import payment_methods
 
 _PLAIN = (
@@ -53,7 +54,7 @@ def create(acct: Account, params: Obj) -> Obj:
     return _set_default_method(acct, customer, params)
 
 
-def _apply(acct: Account, customer: Obj, params: Obj) -> None:
+def _apply(_acct: Account, customer: Obj, params: Obj) -> None:
     limit_lengths(params, email=512, name=256, phone=20, description=40_000)
     email = params.get("email")
     if email and ("@" not in email or any(c.isspace() for c in email)):
@@ -109,7 +110,7 @@ def _use_source(acct: Account, customer: Obj, source: str) -> Obj:
 
 
 @route("GET", "/v1/customers/{id}")
-def retrieve(acct: Account, params: Obj, customer_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, customer_id: str) -> Obj:
     """The customer; a deleted one answers with its mark, not with 404."""
     found = acct.find("customer", customer_id)
     if found is None:
@@ -131,7 +132,7 @@ def update(acct: Account, params: Obj, customer_id: str) -> Obj:
 
 
 @route("DELETE", "/v1/customers/{id}")
-def delete(acct: Account, params: Obj, customer_id: str) -> Obj:
+def delete(acct: Account, _params: Obj, customer_id: str) -> Obj:
     """The customer is gone and its subscriptions are canceled at once."""
     from . import subscriptions  # noqa: PLC0415 - subscriptions need customers too
 

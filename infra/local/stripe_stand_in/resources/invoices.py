@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import invoicing, preview
-from ..account import Account
-from ..errors import card_error
-from ..render import listing
-from ..router import route
-from ..rules import matching, merge_metadata, page, refuse, within
-from ..store import Obj
-from ..subscribing import default_method, settle
+from infra.local.stripe_stand_in import invoicing, preview
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import card_error
+from infra.local.stripe_stand_in.render import listing
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import matching, merge_metadata, page, refuse, within
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import default_method, settle
+
 from . import payment_methods
 
 
@@ -33,7 +34,7 @@ def list_all(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/invoices/{id}")
-def retrieve(acct: Account, params: Obj, invoice_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, invoice_id: str) -> Obj:
     """The invoice."""
     return acct.get("invoice", invoice_id)
 
@@ -105,7 +106,7 @@ def update(acct: Account, params: Obj, invoice_id: str) -> Obj:
 
 
 @route("DELETE", "/v1/invoices/{id}")
-def delete(acct: Account, params: Obj, invoice_id: str) -> Obj:
+def delete(acct: Account, _params: Obj, invoice_id: str) -> Obj:
     """The draft is gone."""
     invoice = acct.get("invoice", invoice_id)
     refuse(invoice["status"] != "draft", "You can only delete draft invoices.", "id")
@@ -113,7 +114,7 @@ def delete(acct: Account, params: Obj, invoice_id: str) -> Obj:
 
 
 @route("POST", "/v1/invoices/{id}/finalize")
-def finalize(acct: Account, params: Obj, invoice_id: str) -> Obj:
+def finalize(acct: Account, _params: Obj, invoice_id: str) -> Obj:
     """The draft is an open invoice."""
     invoice = acct.get("invoice", invoice_id)
     refuse(
@@ -172,7 +173,7 @@ def _collect(acct: Account, invoice: Obj, given: str | None) -> None:
 
 
 @route("POST", "/v1/invoices/{id}/void")
-def void(acct: Account, params: Obj, invoice_id: str) -> Obj:
+def void(acct: Account, _params: Obj, invoice_id: str) -> Obj:
     """The invoice asks for nothing any more."""
     invoice = acct.get("invoice", invoice_id)
     refuse(
@@ -184,7 +185,7 @@ def void(acct: Account, params: Obj, invoice_id: str) -> Obj:
 
 
 @route("POST", "/v1/invoices/{id}/mark_uncollectible")
-def mark_uncollectible(acct: Account, params: Obj, invoice_id: str) -> Obj:
+def mark_uncollectible(acct: Account, _params: Obj, invoice_id: str) -> Obj:
     """The invoice is given up."""
     refuse(
         acct.get("invoice", invoice_id)["status"] != "open",
@@ -195,7 +196,7 @@ def mark_uncollectible(acct: Account, params: Obj, invoice_id: str) -> Obj:
 
 
 @route("POST", "/v1/invoices/{id}/send")
-def send(acct: Account, params: Obj, invoice_id: str) -> Obj:
+def send(acct: Account, _params: Obj, invoice_id: str) -> Obj:
     """The invoice is open and counts as sent."""
     invoice = acct.get("invoice", invoice_id)
     if invoice["status"] == "draft":
@@ -215,7 +216,7 @@ def list_payments(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/invoice_payments/{id}")
-def retrieve_payment(acct: Account, params: Obj, payment_id: str) -> Obj:
+def retrieve_payment(acct: Account, _params: Obj, payment_id: str) -> Obj:
     """The invoice payment."""
     return acct.get("invoice_payment", payment_id)
 
@@ -231,7 +232,7 @@ def create_item(acct: Account, params: Obj) -> Obj:
     if price_id is not None:
         price = acct.get("price", price_id, "pricing[price]")
         currency = price["currency"]
-        from ..money import cost  # noqa: PLC0415 - only here
+        from infra.local.stripe_stand_in.money import cost  # noqa: PLC0415 - only here
 
         amount = cost(price, quantity)
         line = invoicing.line(
@@ -301,7 +302,7 @@ def _plain_line(acct: Account, params: Obj, currency: str, amount: int) -> Obj:
 
 
 @route("GET", "/v1/invoiceitems/{id}")
-def retrieve_item(acct: Account, params: Obj, item_id: str) -> Obj:
+def retrieve_item(acct: Account, _params: Obj, item_id: str) -> Obj:
     """The invoice item."""
     return acct.get("invoiceitem", item_id)
 

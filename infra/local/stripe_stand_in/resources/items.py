@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..account import Account
-from ..changing import change
-from ..errors import no_such
-from ..router import route
-from ..rules import page
-from ..store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.changing import change
+from infra.local.stripe_stand_in.errors import no_such
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import page
+from infra.local.stripe_stand_in.store import Obj
 
 _OWN = ("price", "price_data", "plan", "quantity", "metadata", "discounts", "tax_rates")
 
@@ -39,7 +39,7 @@ def create(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/subscription_items/{id}")
-def retrieve(acct: Account, params: Obj, item_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, item_id: str) -> Obj:
     """The item."""
     return _find(acct, item_id)[1]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from ..account import Account
-from ..clock import DAY, HOUR
-from ..errors import invalid, malformed
-from ..render import listing
-from ..router import route
-from ..rules import decimal_text, limit_lengths, matching, page, refuse
-from ..store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.clock import DAY, HOUR
+from infra.local.stripe_stand_in.errors import invalid, malformed
+from infra.local.stripe_stand_in.render import listing
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import decimal_text, limit_lengths, matching, page, refuse
+from infra.local.stripe_stand_in.store import Obj
 
 _OLDEST_SECONDS, _NEWEST_SECONDS = 35 * DAY, 5 * 60
 _MINUTE = 60
@@ -57,7 +57,7 @@ def _active(acct: Account, event_name: str) -> Obj | None:
 
 
 @route("GET", "/v1/billing/meters/{id}")
-def retrieve(acct: Account, params: Obj, meter_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, meter_id: str) -> Obj:
     """The meter."""
     return acct.get("billing.meter", meter_id)
 
@@ -73,7 +73,7 @@ def update(acct: Account, params: Obj, meter_id: str) -> Obj:
 
 
 @route("POST", "/v1/billing/meters/{id}/deactivate")
-def deactivate(acct: Account, params: Obj, meter_id: str) -> Obj:
+def deactivate(acct: Account, _params: Obj, meter_id: str) -> Obj:
     """The meter takes no more events."""
     meter = acct.edit("billing.meter", meter_id)
     refuse(meter["status"] != "active", "This meter is already deactivated.", "id")
@@ -85,7 +85,7 @@ def deactivate(acct: Account, params: Obj, meter_id: str) -> Obj:
 
 
 @route("POST", "/v1/billing/meters/{id}/reactivate")
-def reactivate(acct: Account, params: Obj, meter_id: str) -> Obj:
+def reactivate(acct: Account, _params: Obj, meter_id: str) -> Obj:
     """The meter takes events again."""
     meter = acct.edit("billing.meter", meter_id)
     refuse(meter["status"] == "active", "This meter is already active.", "id")
@@ -148,13 +148,11 @@ def report(acct: Account, params: Obj) -> Obj:
     key = identifier if kept is None else f"{identifier}#{acct.ids.new('meter_event')}"
     event = acct.new(
         "billing.meter_event",
-        id="unused",
         event_name=name,
         identifier=identifier,
         payload=params["payload"],
         timestamp=moment,
     )
-    del event["id"]
     stored = {**event, "_customer": customer, "_value": decimal_text(value), "_meter": meter["id"]}
     acct.store.put("_meter_event", key, stored)
     return event
@@ -212,16 +210,13 @@ def adjust(acct: Account, params: Obj) -> Obj:
         "cancel[identifier]",
     )
     acct.store.put("_meter_event", str(identifier), {**kept, "_value": "0", "_canceled": True})
-    adjustment = acct.new(
+    return acct.new(
         "billing.meter_event_adjustment",
-        id="unused",
         cancel={"identifier": identifier},
         event_name=params["event_name"],
         status="complete",
         type="cancel",
     )
-    del adjustment["id"]
-    return adjustment
 
 
 def usage(acct: Account, meter_id: str, customer: str, start: int, end: int) -> Decimal:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import shape
-from ..account import Account
-from ..errors import card_error, no_such
-from ..router import route
-from ..rules import merge_metadata, page, refuse
-from ..store import Obj
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import card_error, no_such
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import merge_metadata, page, refuse
+from infra.local.stripe_stand_in.store import Obj
 
 # number -> (brand, what happens at attach, what happens at a charge with nobody present)
 _CARDS: dict[str, tuple[str, str, str]] = {
@@ -150,7 +150,7 @@ def create(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/payment_methods/{id}")
-def retrieve(acct: Account, params: Obj, method_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, method_id: str) -> Obj:
     """The payment method."""
     return acct.get("payment_method", method_id)
 
@@ -167,7 +167,7 @@ def attach(acct: Account, params: Obj, method_id: str) -> Obj:
 
 
 @route("POST", "/v1/payment_methods/{id}/detach")
-def detach(acct: Account, params: Obj, method_id: str) -> Obj:
+def detach(acct: Account, _params: Obj, method_id: str) -> Obj:
     """The method belongs to nobody and is no default any more."""
     method = acct.edit("payment_method", method_id)
     refuse(

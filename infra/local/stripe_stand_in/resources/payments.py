@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import invoicing, shape
-from ..account import ACCOUNT_ID, Account
-from ..errors import card_error
-from ..render import view
-from ..router import route
-from ..rules import limit_lengths, matching, merge_metadata, page, refuse
-from ..store import Obj
-from ..subscribing import settle
+from infra.local.stripe_stand_in import invoicing, shape
+from infra.local.stripe_stand_in.account import ACCOUNT_ID, Account
+from infra.local.stripe_stand_in.errors import card_error
+from infra.local.stripe_stand_in.render import view
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import limit_lengths, matching, merge_metadata, page, refuse
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import settle
+
 from . import payment_methods
 
 
@@ -46,7 +47,7 @@ def create_intent(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/payment_intents/{id}")
-def retrieve_intent(acct: Account, params: Obj, intent_id: str) -> Obj:
+def retrieve_intent(acct: Account, _params: Obj, intent_id: str) -> Obj:
     """The payment intent."""
     return acct.get("payment_intent", intent_id)
 
@@ -128,7 +129,7 @@ def create_charge(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/charges/{id}")
-def retrieve_charge(acct: Account, params: Obj, charge_id: str) -> Obj:
+def retrieve_charge(acct: Account, _params: Obj, charge_id: str) -> Obj:
     """The charge."""
     return acct.get("charge", charge_id)
 
@@ -197,7 +198,7 @@ def create_refund(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/refunds/{id}")
-def retrieve_refund(acct: Account, params: Obj, refund_id: str) -> Obj:
+def retrieve_refund(acct: Account, _params: Obj, refund_id: str) -> Obj:
     """The refund."""
     return acct.get("refund", refund_id)
 
@@ -227,13 +228,13 @@ def _account() -> Obj:
 
 
 @route("GET", "/v1/account")
-def own_account(acct: Account, params: Obj) -> Obj:
+def own_account(_acct: Account, _params: Obj) -> Obj:
     """The account behind the key."""
     return _account()
 
 
 @route("GET", "/v1/accounts/{id}")
-def some_account(acct: Account, params: Obj, account_id: str) -> Obj:
+def some_account(_acct: Account, _params: Obj, account_id: str) -> Obj:
     """The account behind the key, by its id."""
     refuse(account_id != ACCOUNT_ID, f"No such account: '{account_id}'", "id", "resource_missing")
     return _account()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import shape
-from ..account import Account
-from ..errors import invalid, malformed
-from ..router import route
-from ..rules import matching, merge_metadata, page
-from ..store import Obj, copy_of
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import invalid, malformed
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import matching, merge_metadata, page
+from infra.local.stripe_stand_in.store import Obj, copy_of
 
 _FEATURES: Obj = {
     "customer_update": {"allowed_updates": [], "enabled": False},
@@ -69,7 +69,7 @@ def _merged(base: Obj, given: Obj) -> Obj:
 
 
 @route("GET", "/v1/billing_portal/configurations/{id}")
-def retrieve_configuration(acct: Account, params: Obj, configuration_id: str) -> Obj:
+def retrieve_configuration(acct: Account, _params: Obj, configuration_id: str) -> Obj:
     """The configuration."""
     return acct.get("billing_portal.configuration", configuration_id)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from .. import shape
-from ..account import Account
-from ..errors import invalid, malformed
-from ..router import route
-from ..rules import (
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import invalid, malformed
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import (
     decimal_text,
     exclusive,
     limit_lengths,
@@ -20,7 +20,8 @@ from ..rules import (
     require_one,
     unset,
 )
-from ..store import Obj, copy_of
+from infra.local.stripe_stand_in.store import Obj, copy_of
+
 from . import products
 
 _AMOUNTS = ("unit_amount", "unit_amount_decimal", "custom_unit_amount")
@@ -233,7 +234,7 @@ def _free_lookup_key(acct: Account, params: Obj, own_id: str | None = None) -> N
 
 
 @route("GET", "/v1/prices/{id}")
-def retrieve(acct: Account, params: Obj, price_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, price_id: str) -> Obj:
     """The price."""
     return acct.get("price", price_id)
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..account import Account
-from ..errors import StripeError, invalid, malformed
-from ..router import route
-from ..rules import limit_lengths, matching, merge_metadata, page, refuse, unset
-from ..store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import StripeError, invalid, malformed
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import (
+    limit_lengths,
+    matching,
+    merge_metadata,
+    page,
+    refuse,
+    unset,
+)
+from infra.local.stripe_stand_in.store import Obj
 
 _MAX_FEATURES = 15
 _MAX_IMAGES = 8
@@ -85,7 +92,7 @@ def create(acct: Account, params: Obj) -> Obj:
 
 
 @route("GET", "/v1/products/{id}")
-def retrieve(acct: Account, params: Obj, product_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, product_id: str) -> Obj:
     """The product."""
     return acct.get("product", product_id)
 
@@ -122,7 +129,7 @@ def _default_price(acct: Account, product_id: str, price_id: str) -> str | None:
 
 
 @route("DELETE", "/v1/products/{id}")
-def delete(acct: Account, params: Obj, product_id: str) -> Obj:
+def delete(acct: Account, _params: Obj, product_id: str) -> Obj:
     """The product is gone; refused while it has prices."""
     product = acct.get("product", product_id)
     refuse(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import shape
-from ..account import Account
-from ..changing import change
-from ..clock import add_intervals
-from ..errors import malformed
-from ..router import route
-from ..rules import exclusive, matching, merge_metadata, page, refuse
-from ..store import Obj
-from ..subscribing import end as end_subscription
-from ..subscribing import price_of, start
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.changing import change
+from infra.local.stripe_stand_in.clock import add_intervals
+from infra.local.stripe_stand_in.errors import malformed
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import exclusive, matching, merge_metadata, page, refuse
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import end as end_subscription
+from infra.local.stripe_stand_in.subscribing import price_of, start
 
 _OPEN = ("not_started", "active")
 
@@ -173,7 +173,7 @@ def _phase(entry: Obj, currency: str, start_date: int, end_date: int) -> Obj:
 
 
 @route("GET", "/v1/subscription_schedules/{id}")
-def retrieve(acct: Account, params: Obj, schedule_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, schedule_id: str) -> Obj:
     """The schedule."""
     return acct.get("subscription_schedule", schedule_id)
 
@@ -230,7 +230,7 @@ def _running_items(schedule: Obj) -> list[Any]:
 
 
 @route("POST", "/v1/subscription_schedules/{id}/release")
-def release(acct: Account, params: Obj, schedule_id: str) -> Obj:
+def release(acct: Account, _params: Obj, schedule_id: str) -> Obj:
     """The subscription goes on as it is, without the schedule."""
     schedule = acct.edit("subscription_schedule", schedule_id)
     refuse(
@@ -242,7 +242,7 @@ def release(acct: Account, params: Obj, schedule_id: str) -> Obj:
 
 
 @route("POST", "/v1/subscription_schedules/{id}/cancel")
-def cancel(acct: Account, params: Obj, schedule_id: str) -> Obj:
+def cancel(acct: Account, _params: Obj, schedule_id: str) -> Obj:
     """The schedule and its subscription are canceled."""
     schedule = acct.edit("subscription_schedule", schedule_id)
     refuse(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..account import Account
-from ..changing import change
-from ..clock import DAY
-from ..errors import malformed
-from ..invoicing import attempt, draft, finalize
-from ..router import route
-from ..rules import limit_lengths, matching, page, refuse, within
-from ..store import Obj
-from ..subscribing import (
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.changing import change
+from infra.local.stripe_stand_in.clock import DAY
+from infra.local.stripe_stand_in.errors import malformed
+from infra.local.stripe_stand_in.invoicing import attempt, draft, finalize
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import limit_lengths, matching, page, refuse, within
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import (
     default_method,
     end,
     is_live,
@@ -88,7 +88,7 @@ def _trial_end(acct: Account, params: Obj) -> int | None:
 
 
 @route("GET", "/v1/subscriptions/{id}")
-def retrieve(acct: Account, params: Obj, subscription_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, subscription_id: str) -> Obj:
     """The subscription, canceled ones included."""
     return acct.get("subscription", subscription_id)
 
@@ -145,7 +145,7 @@ def cancel(acct: Account, params: Obj, subscription_id: str) -> Obj:
 
 
 @route("POST", "/v1/subscriptions/{id}/pause")
-def pause(acct: Account, params: Obj, subscription_id: str) -> Obj:
+def pause(acct: Account, _params: Obj, subscription_id: str) -> Obj:
     """The subscription is paused: no periods begin and nothing is charged until it resumes."""
     subscription = acct.edit("subscription", subscription_id)
     refuse(

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 import stripe
 import typing_extensions as te
 
-from ..account import Account
-from ..errors import invalid, malformed
-from ..router import route
-from ..rules import matching, merge_metadata, page, refuse, unset
-from ..store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import invalid, malformed
+from infra.local.stripe_stand_in.router import route
+from infra.local.stripe_stand_in.rules import matching, merge_metadata, page, refuse, unset
+from infra.local.stripe_stand_in.store import Obj
 
 _KNOWN_EVENTS: frozenset[str] = frozenset(typing.get_args(stripe.Event.__annotations__["type"]))
 _MAX_TYPES = 20
@@ -59,7 +59,7 @@ def create(acct: Account, params: Obj, *, secret: str | None = None) -> Obj:
 
 
 @route("GET", "/v1/webhook_endpoints/{id}")
-def retrieve(acct: Account, params: Obj, endpoint_id: str) -> Obj:
+def retrieve(acct: Account, _params: Obj, endpoint_id: str) -> Obj:
     """The endpoint, without its secret."""
     return acct.get("webhook_endpoint", endpoint_id)
 
@@ -79,7 +79,7 @@ def update(acct: Account, params: Obj, endpoint_id: str) -> Obj:
 
 
 @route("DELETE", "/v1/webhook_endpoints/{id}")
-def delete(acct: Account, params: Obj, endpoint_id: str) -> Obj:
+def delete(acct: Account, _params: Obj, endpoint_id: str) -> Obj:
     """The endpoint gets nothing any more, pending deliveries included."""
     endpoint = acct.get("webhook_endpoint", endpoint_id)
     acct.store.delete("webhook_endpoint", endpoint["id"])
@@ -107,7 +107,7 @@ def roll_secret(acct: Account, endpoint_id: str, overlap_seconds: int) -> str:
 
 
 @route("GET", "/v1/events/{id}")
-def retrieve_event(acct: Account, params: Obj, event_id: str) -> Obj:
+def retrieve_event(acct: Account, _params: Obj, event_id: str) -> Obj:
     """The event."""
     return acct.get("event", event_id)
 
