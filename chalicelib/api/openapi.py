@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made of the routes being served and the models that serve them."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -20,6 +21,9 @@ Document = dict[str, Any]
 Routes = Mapping[str, Mapping[str, RouteEntry]]
 
 _REF: Final = "#/components/schemas/{model}"
+# What pydantic leaves of bounds behind a validator of ours (`QueryInt`).
+_BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
+_LIST_NAME: Final = re.compile(r"ListOut_(\w+?)(?:Out)?_(?=\")")
 _PARAMS: Final = re.compile(r"{(\w+)}")
 _DESCRIPTION: Final = f"""Monetization control plane: catalog, entitlements, usage and billing.
 
@@ -122,8 +126,9 @@ def _schemas(operations: Iterable[Operation]) -> tuple[Refs, dict[str, Document]
         wanted[operation.query, "validation"] = None
         if not issubclass(operation.answer, Text):
             wanted[operation.answer, "serialization"] = None
-    found, definitions = models_json_schema(list(wanted), ref_template=_REF)
-    refs = {key: str(found[key]["$ref"]) for key in wanted}
+    schema = models_json_schema(list(wanted), ref_template=_REF)
+    refs = {key: _LIST_NAME.sub(r"\1List", f'{schema[0][key]["$ref"]}"')[:-1] for key in wanted}
+    definitions = json.loads(_LIST_NAME.sub(r"\1List", json.dumps(schema[1])))
     schemas: dict[str, Document] = definitions["$defs"]
     schemas.pop(_name(refs.get((NoBody, "validation"), "")), None)
     return refs, schemas
@@ -182,12 +187,16 @@ def _parameters(operation: Operation, query: Document) -> Iterable[Document]:
 
 def _query_schema(schema: Document) -> Document:
     """The schema without null, which no query parameter can be."""
-    shown = {key: value for key, value in schema.items() if key not in ("description", "title")}
-    options = [one for one in shown.pop("anyOf", ()) if one != {"type": "null"}]
+    shown = {
+        _BOUNDS.get(key, key): value
+        for key, value in schema.items()
+        if key not in ("description", "title")
+    }
+    options: list[Document] = [one for one in shown.pop("anyOf", ()) if one != {"type": "null"}]
     if shown.get("default", "") is None:
         del shown["default"]
     if len(options) == 1:
-        return options[0] | shown
+        return {**options[0], **shown}
     return {"anyOf": options} | shown if options else shown
 
 

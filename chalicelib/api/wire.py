@@ -98,11 +98,6 @@ class PageQuery(Query):
 class ListOut(Wire, Generic[T]):
     """A page of a list."""
 
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
-        """The name in the API's description: `PlanOut` makes `PlanList`."""
-        return f"{params[0].__name__.removesuffix('Out')}List"
-
     object: Literal["list"] = "list"
     data: tuple[T, ...]
     has_more: bool
