@@ -7,14 +7,16 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
+from infra.local.errors import LocalStackError
+from infra.local.ports import HOST, PortBusyError, require_free
+
 ROOT: Final = Path(__file__).parents[2]
 DEFAULT_PYTHON: Final = ROOT / ".venv-emulator" / "bin" / "python"
 LAUNCHER: Final = Path(__file__).with_name("emulator_launcher.py")
-HOST: Final = "127.0.0.1"
 STOP_SECONDS: Final = 6.0
 
 
-class EmulatorError(RuntimeError):
+class EmulatorError(LocalStackError):
     """The emulator could not be started; the message says why and what to do."""
 
 
@@ -56,6 +58,11 @@ class Emulator:
             raise EmulatorError(
                 f"The AWS emulator is not installed in {self._python.parents[1]}: run `make`."
             )
+        try:
+            # Or the health check would be answered by whoever is there.
+            require_free(self._port, "another port")
+        except PortBusyError as error:
+            raise EmulatorError(f"The AWS emulator cannot start: {error}") from error
         data_dir = self._state_dir / "aws"
         data_dir.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("wb") as log:

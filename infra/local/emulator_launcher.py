@@ -8,6 +8,7 @@ Standard input is the leash: when the parent closes it or dies, the emulator sav
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import shutil
@@ -153,7 +154,18 @@ async def run() -> None:
     save()
 
 
+def own_state() -> int:
+    """No other emulator uses the state; the returned descriptor keeps it so.
+
+    A predecessor whose parent was killed may still be saving; its forked children share its lock.
+    """
+    lock = os.open(STATE_DIR / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 if __name__ == "__main__":
+    lock = own_state()
     for leftover in STATE_DIR.glob(f"{STAGING_PREFIX}*"):  # of a save that was killed
         shutil.rmtree(leftover)
     asyncio.run(run())

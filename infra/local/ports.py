@@ -3,10 +3,12 @@
 import socket
 from typing import Final
 
+from infra.local.errors import LocalStackError
+
 HOST: Final = "127.0.0.1"
 
 
-class PortBusyError(RuntimeError):
+class PortBusyError(LocalStackError):
     """Another program listens where we want to."""
 
     def __init__(self, port: int, option: str) -> None:

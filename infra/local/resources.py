@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from infra.local.errors import LocalStackError
 from infra.local.template import Template
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 TABLE_ARGUMENTS = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
 
 
-class ResourceMismatchError(RuntimeError):
+class ResourceMismatchError(LocalStackError):
     """A table of the state at hand was made from another template."""
 
 

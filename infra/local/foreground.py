@@ -1,0 +1,52 @@
+"""Runs the local stack until its user has had enough."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+from infra.local.stack import LocalStack
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_in_foreground(stack: LocalStack, on_ready: Callable[[LocalStack], None]) -> None:
+    """The stack ran until a signal came and has stopped cleanly; `on_ready` was called in between.
+
+    Call it from the main thread.
+
+    Raises:
+        LocalStackError: It could not start.
+    """
+    with _signals_as_interrupts():
+        try:
+            stack.start()
+            on_ready(stack)
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            stack.stop()
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        # A second one ends the process at once; the emulator notices by its leash.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number in SIGNALS:
+        # Started by nohup, it outlives its terminal.
+        if number != signal.SIGHUP or before[number] != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
