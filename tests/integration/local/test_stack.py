@@ -134,12 +134,12 @@ def test_busy_port_is_refused_with_its_option_and_leaves_nothing(
     wanted = [free_port(), free_port()]
     wanted[taken] = ports[0]
     threads = set(threading.enumerate())
-    with running(tmp_path / "one", ports):
-        with (
-            pytest.raises(PortBusyError, match=f"Port {ports[0]} is in use.*{option}"),
-            running(tmp_path / "two", (wanted[0], wanted[1])),
-        ):
-            pass
+    with (
+        running(tmp_path / "one", ports),
+        pytest.raises(PortBusyError, match=f"Port {ports[0]} is in use.*{option}"),
+        running(tmp_path / "two", (wanted[0], wanted[1])),
+    ):
+        pass
     assert set(threading.enumerate()) <= threads
 
 
