@@ -30,6 +30,7 @@ def ports() -> Ports:
 def build(loaded: Settings) -> Ports:
     """The ports of the environment that these settings describe."""
     clock = SystemClock()
+    ids = TimeSortedIds(clock)
     region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
     return Ports(
         environment=Environment(
@@ -39,13 +40,17 @@ def build(loaded: Settings) -> Ports:
             return_origins=loaded.return_origins,
             billing_api_version=settings.STRIPE_API_VERSION,
         ),
-        store=DynamoStore(stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock),
-        snapshots=DynamoSnapshotReader(stage=loaded.stage, region=region, endpoint_url=endpoint_url),
-        queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url),
+        store=DynamoStore(
+            stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock
+        ),
+        snapshots=DynamoSnapshotReader(
+            stage=loaded.stage, region=region, endpoint_url=endpoint_url
+        ),
+        queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
         providers=ConfiguredProviders(loaded, clock),
         billing_events=ConfiguredEventReader(loaded, clock),
         clock=clock,
-        ids=TimeSortedIds(clock),
+        ids=ids,
         monitor=LogMonitor(stage=loaded.stage, clock=clock),
     )
 

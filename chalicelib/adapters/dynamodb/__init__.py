@@ -1,0 +1,1 @@
+"""DynamoDB: three tables, one item shape, and the only place that spells keys."""

@@ -1,0 +1,68 @@
+"""The operations table: outbox, events, audit log, keys. Most of it is swept by DynamoDB when it is old."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from chalicelib.adapters.dynamodb.layout import Index, Layout, Table
+from chalicelib.domain.api_keys import ApiKey
+from chalicelib.domain.audit_log import AuditEntry
+from chalicelib.domain.billing_events import BillingEvent
+from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.domain.reconciliations import Reconciliation
+from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+
+_T: Final = Table.OPERATIONS
+_DONE_TASK_KEPT: Final = timedelta(days=30)
+_REPORT_KEPT: Final = timedelta(days=90)
+
+
+def _task_expiry(task: SyncTask) -> datetime | None:
+    done = task.status is SyncTaskStatus.SUCCEEDED
+    return task.updated_at + _DONE_TASK_KEPT if done else None
+
+
+def sortable(moment: datetime) -> str:
+    """The instant as text whose order is the instants' order."""
+    return moment.strftime("%Y%m%dT%H%M%S.%f")
+
+
+LAYOUTS: Final[Mapping[type[Any], Layout]] = {
+    SyncTask: Layout(
+        kind="sync_task",
+        table=_T,
+        partition="TASK",
+        sort="TASK",
+        depth=1,
+        index=Index(by="status", order=lambda task: sortable(task.created_at)),
+        expires_at=_task_expiry,
+    ),
+    BillingEvent: Layout(
+        kind="billing_event",
+        table=_T,
+        partition="EVENT",
+        sort="EVENT",
+        depth=1,
+        index=Index(by="status", order=lambda event: sortable(event.received_at)),
+        expires_at=lambda event: event.received_at + _REPORT_KEPT,
+    ),
+    AuditEntry: Layout(kind="audit_entry", table=_T, partition="AUDIT", sort="A", depth=1),
+    ApiKey: Layout(kind="api_key", table=_T, partition="API_KEYS", sort="K", depth=0),
+    IdempotencyRecord: Layout(
+        kind="idempotency_record",
+        table=_T,
+        partition="IDEMPOTENCY",
+        sort="IDEMPOTENCY",
+        depth=1,
+        expires_at=lambda record: record.expires_at,
+        hides_expired=True,
+    ),
+    Reconciliation: Layout(
+        kind="reconciliation",
+        table=_T,
+        partition="RECONCILIATIONS",
+        sort="R",
+        depth=0,
+        expires_at=lambda run: run.started_at + _REPORT_KEPT,
+    ),
+}

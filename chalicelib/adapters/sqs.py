@@ -1,0 +1,70 @@
+"""The `Queue` port on SQS FIFO queues."""
+
+import hashlib
+import json
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from chalicelib.domain.errors import StoreUnavailableError
+from chalicelib.ports import Ids, Message, QueueName
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html (MessageGroupId)
+_GROUP: Final = re.compile(r"[A-Za-z0-9!-/:-@\[-`{-~]{1,128}")
+
+
+def queue_name(stage: str, queue: QueueName) -> str:
+    """What infra/template.yaml calls the queue."""
+    return f"paygrade-{stage}-{queue}.fifo"
+
+
+class SqsQueue:
+    """The queues of one environment."""
+
+    def __init__(self, *, stage: str, region: str, endpoint_url: str | None, ids: Ids) -> None:
+        """No request is made."""
+        self._stage = stage
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._ids = ids
+        self._urls: dict[QueueName, str] = {}
+
+    @cached_property
+    def _client(self) -> "SQSClient":
+        import boto3  # noqa: PLC0415 -- checks never send anything
+        from botocore.config import Config  # noqa: PLC0415
+
+        config = Config(
+            connect_timeout=2, read_timeout=5, retries={"max_attempts": 3, "mode": "standard"}
+        )
+        return boto3.client(
+            "sqs", region_name=self._region, endpoint_url=self._endpoint_url, config=config
+        )
+
+    def send(self, message: Message) -> None:
+        """The message will be delivered, after earlier ones of its group."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            self._client.send_message(
+                QueueUrl=self._url(message.queue),
+                MessageBody=json.dumps(dict(message.body)),
+                MessageGroupId=_group(message.group),
+                # Never equal: the sweep must be able to send the same work again within SQS's 5 minutes.
+                MessageDeduplicationId=self._ids.new(""),
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailableError("The queue did not take the message.") from error
+
+    def _url(self, queue: QueueName) -> str:
+        if queue not in self._urls:
+            answer = self._client.get_queue_url(QueueName=queue_name(self._stage, queue))
+            self._urls[queue] = answer["QueueUrl"]
+        return self._urls[queue]
+
+
+def _group(name: str) -> str:
+    return name if _GROUP.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
