@@ -5,22 +5,29 @@ from chalice.app import Chalice
 from chalicelib.api import (
     addons,
     api_keys,
+    audit_log,
+    billing_events,
+    checkout_sessions,
+    customers,
     docs,
+    entitlements,
     features,
     health,
     plans,
     products,
+    reconciliations,
+    subscriptions,
+    sync_tasks,
+    webhooks,
 )
+from chalicelib.events import converge, reconcile, sweep, sync
+
+CATALOG = (features, products, plans, addons)
+SELLING = (customers, entitlements, subscriptions, checkout_sessions, webhooks)
+OPERATIONS = (billing_events, sync_tasks, reconciliations, audit_log, api_keys, health, docs)
+EVENTS = (sync, converge, reconcile, sweep)
 
 app = Chalice(app_name="paygrade")
 
-for blueprint in (
-    features.bp,
-    products.bp,
-    plans.bp,
-    addons.bp,
-    api_keys.bp,
-    health.bp,
-    docs.bp,
-):
-    app.register_blueprint(blueprint)
+for noun in (*CATALOG, *SELLING, *OPERATIONS, *EVENTS):
+    app.register_blueprint(noun.bp)
