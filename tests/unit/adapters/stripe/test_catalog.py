@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from chalicelib.adapters.billing.stripe.provider import StripeProvider
 from chalicelib.domain.billing import (
     ArchivePrice,
     CreatePrice,
@@ -18,6 +19,7 @@ from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableEr
 from chalicelib.domain.prices import BillingPeriod, Price, PriceModel, fingerprint
 from tests.unit.adapters.stripe.scripted import (
     Answer,
+    ManualClock,
     listed,
     price,
     product,
@@ -224,6 +226,14 @@ def test_archive_missing_price_is_refused() -> None:
 )
 def test_product_url_leads_to_the_dashboard_of_the_mode(api_key: str, url: str) -> None:
     assert script(api_key=api_key).provider.product_url("pg_pro") == url
+
+
+def test_product_url_of_another_server_leads_there() -> None:
+    provider = StripeProvider(
+        api_key="sk_test_1", api_base="http://127.0.0.1:8010/", clock=ManualClock()
+    )
+    assert provider.name == "stripe"
+    assert provider.product_url("pg_pro") == "http://127.0.0.1:8010/products/pg_pro"
 
 
 def test_price_url_leads_to_the_dashboard() -> None:

@@ -1,5 +1,7 @@
 """The hosted payment page over the wire."""
 
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.domain.billing import CheckoutStatus
@@ -34,6 +36,12 @@ def test_open_checkout_sends_all_that_ties_the_payment_to_us() -> None:
         "metadata[paygrade_entity_id]": "subs_1",
         "subscription_data[metadata][paygrade_entity_id]": "subs_1",
     }
+
+
+def test_open_checkout_without_cancel_url_sends_none() -> None:
+    played = script(Answer(body=session()))
+    played.provider.open_checkout(replace(CHECKOUT, cancel_url=None), "key")
+    assert "cancel_url" not in played.sent[0].params
 
 
 def test_open_checkout_twice_sends_the_same_bytes() -> None:

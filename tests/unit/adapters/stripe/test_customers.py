@@ -66,6 +66,13 @@ def test_ensure_customer_deleted_since_is_made_anew() -> None:
     assert played.sent[-1].key == "key:1"
 
 
+def test_ensure_customer_deleted_under_every_key_is_refused() -> None:
+    deleted = Answer(body={"id": "cus_1", "object": "customer", "deleted": True})
+    played = script(*[Answer(body=customer(), headers=REPLAYED), deleted] * 4)
+    with pytest.raises(ProviderRefusedError):
+        played.provider.ensure_customer(METADATA, "key")
+
+
 def test_ensure_customer_with_the_key_used_otherwise_is_refused_loudly() -> None:
     played = script(refusal(400, type="idempotency_error"))
     with pytest.raises(ProviderRefusedError) as refused:
