@@ -78,7 +78,7 @@ def _execute(
     idempotency_key = requests.idempotency_key(headers) if operation.takes_idempotency_key else None
     actor = f"api_key:{key.id}" if key else ANONYMOUS
     claim_key = digest(actor, idempotency_key) if idempotency_key is not None else None
-    call = Call[Any, Any](
+    call: Call[Any, Any] = Call(
         body=body,
         query=query,
         path=path,
