@@ -23,6 +23,7 @@ from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableEr
 if TYPE_CHECKING:
     from stripe.params import (
         CustomerListParams,
+        CustomerUpdateParams,
         SubscriptionItemListParams,
         SubscriptionListParams,
     )
@@ -90,14 +91,21 @@ class StripeCustomers:
         return None
 
     def update(self, billing_id: str, customer: Customer) -> None:
-        """Stripe shows the customer's present name and email; an empty string removes one."""
-        self._at.run(
-            _CUSTOMERS,
-            Effect.SET,
-            lambda: self._at.v1.customers.update(
-                billing_id, {"name": customer.name or "", "email": customer.email or ""}
-            ),
-        )
+        """Stripe shows the customer's present name and email.
+
+        One that we no longer have stays as Stripe has it: the SDK's types let neither be emptied.
+        """
+        params: CustomerUpdateParams = {}
+        if customer.name is not None:
+            params["name"] = customer.name
+        if customer.email is not None:
+            params["email"] = customer.email
+        if params:
+            self._at.run(
+                _CUSTOMERS,
+                Effect.SET,
+                lambda: self._at.v1.customers.update(billing_id, params),
+            )
 
     def get(self, billing_id: str) -> ProviderCustomer | None:
         """The customer; `deleted` if it was deleted, None if Stripe never had it."""
