@@ -63,7 +63,7 @@ class LocalStack:
     """The parts of the local stack. A process has one in its life: the app's wiring is made once.
 
     `prepare` runs when all is up: it seeds, makes API keys, whatever the command line wants, and
-    returns the keys that `dev.json` shows.
+    returns the keys that `dev.json` shows. `on_part` hears the name of each part that became ready.
     """
 
     api_url: str
@@ -78,11 +78,13 @@ class LocalStack:
         prepare: "Callable[[LocalStack], Keys]" = lambda _: Keys(),
         app_loader: Callable[[], Chalice] = load_app,
         on_error: OnError = log_error,
+        on_part: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.options = options
         self._prepare = prepare
         self._app_loader = app_loader
         self._on_error = on_error
+        self._on_part = on_part
         self._parts = ExitStack()
 
     def start(self) -> None:
@@ -132,6 +134,7 @@ class LocalStack:
             )
         else:
             self.billing = billing.stripe_test_mode(stripe_key)
+        self._on_part("Stripe stand-in" if stripe_key is None else "Stripe's test mode")
         self._start_app(parts, sqs)
         self.keys = self._prepare(self)
         parts.enter_context(state_dir.published(options.state_dir, self.info()))
@@ -140,6 +143,7 @@ class LocalStack:
         emulator = Emulator(self.options.state_dir, free_port())
         parts.callback(emulator.stop)
         emulator.start()
+        self._on_part("AWS emulator")
         self.aws_url = emulator.endpoint_url
         parts.enter_context(environment.variables(environment.aws_variables(self.aws_url)))
         # The pool: each worker thread holds a connection for the length of its poll.
@@ -150,6 +154,7 @@ class LocalStack:
             stage=environment.STAGE,
             visibility_timeout_seconds=self.options.visibility_timeout_seconds,
         )
+        self._on_part("tables and queues")
         return sqs
 
     def _start_app(self, parts: ExitStack, sqs: "SQSClient") -> None:
@@ -160,10 +165,12 @@ class LocalStack:
         }
         parts.enter_context(environment.variables(variables))
         app = self._app_loader()  # reads them: not a moment earlier
-        for part in (
-            ApiServer(app, self.options.port),
-            QueueWorkers(app, sqs, on_error=self._on_error),
-            Scheduler(app, on_error=self._on_error, interval_seconds=self.options.schedule_seconds),
+        on_error, interval = self._on_error, self.options.schedule_seconds
+        for name, part in (
+            ("API", ApiServer(app, self.options.port)),
+            ("queue workers", QueueWorkers(app, sqs, on_error=on_error)),
+            ("schedules", Scheduler(app, on_error=on_error, interval_seconds=interval)),
         ):
             parts.callback(part.stop)
             part.start()
+            self._on_part(name)

@@ -13,10 +13,12 @@ from infra.local.errors import LocalStackError
 
 LOCK_FILE: Final = "lock"
 INFO_FILE: Final = "dev.json"
+KEYS_FILE: Final = "keys.json"
+SEED_FILE: Final = "seeded.json"
 STRIPE_STATE_FILE: Final = "stripe.db"
 # Everything the stack writes. Only this is removed for a fresh start: somebody may have named a folder
 # that holds more.
-OWNED: Final = ("aws", "emulator.log", INFO_FILE, f"{STRIPE_STATE_FILE}*", "seed*.json")
+OWNED: Final = ("aws", "emulator.log", INFO_FILE, KEYS_FILE, SEED_FILE, f"{STRIPE_STATE_FILE}*")
 
 
 class StateDirInUseError(LocalStackError):
@@ -57,16 +59,21 @@ def clear(path: Path) -> None:
                 found.unlink()
 
 
+def write_private(target: Path, content: Mapping[str, object]) -> None:
+    """The file holds this as JSON, whole at any time and readable by its user only."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    draft.replace(target)
+
+
 @contextmanager
 def published(path: Path, info: Mapping[str, str | None]) -> Iterator[None]:
     """`dev.json` is there, whole and readable by its user only, for the length of the block."""
     target = path / INFO_FILE
-    draft = path / f".{INFO_FILE}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(info, file, indent=2)
-        file.write("\n")
-    draft.replace(target)
+    write_private(target, info)
     try:
         yield
     finally:

@@ -117,6 +117,23 @@ def test_start_makes_everything_work_and_stop_leaves_nothing(
         require_free(port, "--port")
 
 
+def test_start_tells_of_each_part_as_it_becomes_ready(
+    tmp_path: Path, ports: tuple[int, int]
+) -> None:
+    told: list[str] = []
+    stack = LocalStack(options(tmp_path, *ports), app_loader=load_toy_app, on_part=told.append)
+    stack.start()
+    stack.stop()
+    assert told == [
+        "AWS emulator",
+        "tables and queues",
+        "Stripe stand-in",
+        "API",
+        "queue workers",
+        "schedules",
+    ]
+
+
 def test_second_stack_on_one_folder_is_refused_by_name(
     tmp_path: Path, ports: tuple[int, int]
 ) -> None:
