@@ -90,7 +90,7 @@ def mirror_of(
     return MirrorProduct(
         product_key=key,
         name=version.content.name,
-        description=version.content.description,
+        description=version.content.description or None,  # a provider reports an empty one as none
         active=active,
         metadata=entity_metadata(
             package.kind, package.id, path, environment=environment, public_url=public_url

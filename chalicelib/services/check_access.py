@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.decisions import Decision, DeniedReason, Question, decide
@@ -65,7 +65,7 @@ def check_all(
 def _with_type(decision: Decision, kind: str | None) -> Decision:
     """The denial with the feature's type, or that there is no such feature."""
     if kind is not None:
-        return Decision(decision.denied_reason, kind, valid_until_ms=decision.valid_until_ms)
+        return replace(decision, feature_type=kind)
     if decision.denied_reason is DeniedReason.CUSTOMER_IS_ARCHIVED:
         return decision
     return Decision(DeniedReason.FEATURE_NOT_FOUND)
