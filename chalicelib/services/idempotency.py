@@ -17,7 +17,7 @@ from chalicelib.domain.errors import (
     StoreUnavailableError,
 )
 from chalicelib.domain.idempotency import IdempotencyRecord
-from chalicelib.ports import Absent, AtRevision, Delete, Ports, Put
+from chalicelib.ports import Absent, Anyhow, AtRevision, Delete, Ports, Put
 
 # No invocation lives longer than this: the API gateway gives up after 29 seconds, the function after 30.
 CLAIM_SECONDS: Final = 60
@@ -74,14 +74,9 @@ def _claim(ports: Ports, key: str, fingerprint: str) -> IdempotencyRecord | Answ
         claimed_until=now + timedelta(seconds=CLAIM_SECONDS),
         expires_at=now + timedelta(hours=KEPT_HOURS),
     )
-    try:
-        ports.store.commit(Put(fresh, Absent()))
-    except StoreConflictError:
-        found = ports.store.get(IdempotencyRecord, key)
-    else:
+    found = _put_or_find(ports, fresh)
+    if found is None:
         return fresh
-    if found is None:  # released or expired between the two requests: the caller's next try gets it
-        raise IdempotencyKeyInUseError("A request with this idempotency key was just running.")
     if found.fingerprint != fingerprint:
         raise IdempotencyKeyReusedError(
             "This idempotency key was used for another request.", param="Idempotency-Key"
@@ -101,6 +96,24 @@ def _claim(ports: Ports, key: str, fingerprint: str) -> IdempotencyRecord | Answ
             "A request with this idempotency key is still running."
         ) from error
     return taken
+
+
+def _put_or_find(ports: Ports, fresh: IdempotencyRecord) -> IdempotencyRecord | None:
+    """None if the claim is stored, else the record that is there."""
+    for _ in range(2):
+        try:
+            ports.store.commit(Put(fresh, Absent()))
+        except StoreConflictError:
+            found = ports.store.get(IdempotencyRecord, fresh.key)
+            if found is not None:
+                return found
+            # Hidden from the read: released since (then the next try gets it), or expired and not swept yet.
+        else:
+            return None
+    ports.store.commit(Put(fresh, Anyhow()))
+    stored = ports.store.get(IdempotencyRecord, fresh.key)
+    # Of two that replace an expired record at once, the later one's claim stands.
+    return None if stored is None or stored.claim == fresh.claim else stored
 
 
 def _is_final(answer: Answer) -> bool:

@@ -1,0 +1,118 @@
+"""The API over ports in memory, and a client that speaks JSON to it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, cast
+
+from chalice.app import Chalice
+from chalice.test import Client
+
+from chalicelib.api import runtime
+from chalicelib.domain.api_keys import KeyKind, Scope
+from chalicelib.domain.audit_log import Cause
+from chalicelib.ports import Environment, Ports, Providers
+from chalicelib.services.manage_api_keys import create_api_key
+from tests.fakes.queue import RecordingQueue
+from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
+from tests.fakes.system import FakeClock, RecordingMonitor, SequentialIds
+
+
+@dataclass
+class NamedProviders:
+    configured: list[str] = field(default_factory=lambda: ["stripe"])
+
+    def names(self) -> list[str]:
+        return self.configured
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class World:
+    """One environment. `token` opens everything."""
+
+    app: Chalice
+    clock: FakeClock = field(default_factory=FakeClock)
+    ids: SequentialIds = field(default_factory=SequentialIds)
+    queue: RecordingQueue = field(default_factory=RecordingQueue)
+    monitor: RecordingMonitor = field(default_factory=RecordingMonitor)
+    providers: NamedProviders = field(default_factory=NamedProviders)
+    environment: str = "test"
+
+    def __post_init__(self) -> None:
+        self.store = InMemoryStore(self.clock)
+        self.gets: list[str] = []
+        self.store.on_get = lambda kind, identity: self.gets.append(kind.__name__)
+        self.ports = Ports(
+            environment=Environment(
+                name=self.environment,
+                live=False,
+                public_url="https://api.example.test",
+                return_origins=("https://shop.example.test",),
+                billing_api_version="2030-01-01.test",
+            ),
+            store=self.store,
+            snapshots=InMemorySnapshotReader(self.store),
+            queue=self.queue,
+            providers=cast("Providers", self.providers),
+            billing_events=cast("Any", None),
+            clock=self.clock,
+            ids=self.ids,
+            monitor=self.monitor,
+        )
+        self.token = self.new_token(*Scope)
+
+    def new_token(self, *scopes: Scope, kind: KeyKind = KeyKind.SECRET) -> str:
+        operation = self.ids.new("op_")
+        cause = Cause(actor="test", request_id=operation, operation_id=operation)
+        entropy = operation.encode().ljust(32, b"\0")
+        _, token = create_api_key(
+            self.ports, cause, name="test", kind=kind, scopes=scopes, entropy=entropy
+        )
+        return token
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        token: str | None = "",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **more_headers: str,
+    ) -> Answer:
+        """The answer to one request; keywords are headers with underscores for hyphens."""
+        sent = {name.replace("_", "-"): value for name, value in more_headers.items()} | dict(
+            headers
+        )
+        if token is not None:
+            sent.setdefault("Authorization", f"Bearer {token or self.token}")
+        data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        if data:
+            sent.setdefault("Content-Type", "application/json")
+        with Client(self.app, project_dir="/nonexistent") as client:
+            answer = client.http.request(method, path, headers=sent, body=data)
+        return Answer(answer.status_code, dict(answer.headers), answer.body)
+
+
+@contextmanager
+def served(world: World) -> Iterator[World]:
+    """Requests are answered over this world's ports."""
+    runtime.set_ports_factory(lambda: world.ports)
+    try:
+        yield world
+    finally:
+        runtime.set_ports_factory(None)
