@@ -80,11 +80,11 @@ def test_ensure_customer_with_the_key_used_otherwise_is_refused_loudly() -> None
     assert refused.value.provider_code == "idempotency_error"
 
 
-def test_update_customer_sets_and_removes_details() -> None:
+def test_update_customer_sends_only_the_details_it_has() -> None:
     played = script(Answer(body=customer()))
     played.provider.update_customer("cus_1", ACME)
     assert played.sent[0].path == "/v1/customers/cus_1"
-    assert played.sent[0].params == {"name": "Acme", "email": ""}
+    assert played.sent[0].params == {"name": "Acme"}
 
 
 def test_get_customer_deleted_says_so() -> None:
