@@ -26,6 +26,10 @@ class Clock:
             return self._frozen_at
         return int(self._base()) + self.offset_seconds
 
+    def outside(self) -> int:
+        """The second of the world outside, where whoever gets a webhook lives."""
+        return int(self._base())
+
     @contextmanager
     def frozen_at(self, moment: int) -> Iterator[None]:
         """Everything inside happens at `moment`, so that events carry the time they were due."""

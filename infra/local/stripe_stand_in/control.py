@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from . import deliveries, faults, paying, request_log
-from .account import Actor
 from .errors import StripeError, invalid
 from .render import view
 from .resources import checkout, payment_methods, webhooks
@@ -32,29 +31,27 @@ def handle(stand_in: StandIn, request: Request) -> Response:
         if hit is None or method != request.method:
             continue
         try:
-            body = json.loads(request.body or b"{}")
-            if not isinstance(body, dict):
-                raise ValueError
-        except ValueError:
-            refused = invalid("The body must be a JSON object.")
-            return json_response(400, refused.body("req_stand_in"))
-        try:
-            with stand_in.lock:
-                stand_in.account.actor = Actor()
-                stand_in.account.aliases = {}
-                stand_in.catch_up()
+            body = _body(request)
+            with stand_in.change():
                 answer = control(stand_in, body, request, *hit.groups())
-                stand_in.commit()
         except (StripeError, TypeError, ValueError) as failure:
-            with stand_in.lock:
-                stand_in.store.rollback()
             refused = failure if isinstance(failure, StripeError) else invalid(str(failure))
             return json_response(refused.status, refused.body("req_stand_in"))
-        if control is _release:
+        if control in {_pay, _release}:
             _wait_until_sent(stand_in, body)
         return json_response(200, answer)
     refused = StripeError(f"Unknown control route {request.method} {request.path}.", status=404)
     return json_response(404, refused.body("req_stand_in"))
+
+
+def _body(request: Request) -> Obj:
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise invalid("The body must be a JSON object.")
+    return body
 
 
 def _pay(stand_in: StandIn, body: Obj, _request: Request, session_id: str) -> Obj:

@@ -6,7 +6,8 @@ import base64
 import binascii
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +73,17 @@ class StandIn:
         """The endpoint's secret; registering the same url again keeps the one endpoint."""
         from .resources.webhooks import create  # noqa: PLC0415 - needs the route table loaded
 
-        with self.lock:
-            for endpoint in self.account.all("webhook_endpoint"):
+        with self.change() as acct:
+            for endpoint in acct.all("webhook_endpoint"):
                 if endpoint["url"] == url:
-                    current: str = endpoint["_secrets"][0]["secret"]
-                    if secret is None or secret == current:
-                        return current
-                    changed = {**endpoint, "_secrets": [{"secret": secret, "expires_at": None}]}
-                    self.store.put("webhook_endpoint", endpoint["id"], changed)
-                    self.commit()
-                    return secret
+                    current: str = secret or endpoint["_secrets"][0]["secret"]
+                    secrets = [{"secret": current, "expires_at": None}]
+                    self.store.put(
+                        "webhook_endpoint", endpoint["id"], {**endpoint, "_secrets": secrets}
+                    )
+                    return current
             params = {"url": url, "enabled_events": list(events), "api_version": API_VERSION}
-            made: str = create(self.account, params, secret=secret)["secret"]
-            self.commit()
+            made: str = create(acct, params, secret=secret)["secret"]
             return made
 
     def close(self) -> None:
@@ -106,6 +105,20 @@ class StandIn:
         self.store.commit()
         self.changed.notify_all()
 
+    @contextmanager
+    def change(self) -> Iterator[Account]:
+        """What is done inside by nobody's request is kept as a whole, or not at all."""
+        with self.lock:
+            self.account.actor = Actor()
+            self.account.aliases = {}
+            try:
+                self.catch_up()
+                yield self.account
+                self.commit()
+            except BaseException:
+                self.store.rollback()
+                raise
+
     def catch_up(self) -> None:
         """Whatever was due by now has happened, in order of time."""
         acct = self.account
@@ -118,7 +131,11 @@ class StandIn:
                 return
             acct.actor = Actor()
             with acct.clock.frozen_at(moment):
-                timeline.run(acct, moment)
+                try:
+                    timeline.run(acct, moment)
+                except BaseException:
+                    self.store.rollback()
+                    raise
                 self.commit()
             self._moments_known = False
 
@@ -137,6 +154,7 @@ class StandIn:
             kept = self.account.all("webhook_endpoint")
             self.store.clear()
             self.account.clock.offset_seconds = 0
+            self.store.put("_setting", "clock", {"id": "clock"})
             for endpoint in kept:
                 self.store.put("webhook_endpoint", endpoint["id"], endpoint)
             self._moments_known = False
@@ -279,12 +297,17 @@ class StandIn:
             self.commit()
 
     def wait_for_delivery(self, event_ids: list[str], timeout_seconds: float) -> bool:
-        """Whether these events reached every endpoint within the time."""
+        """Whether no attempt for these events is outstanding any more within the time."""
         deadline = time.monotonic() + timeout_seconds
         with self.changed:
             while True:
-                events = [self.account.find("event", event_id) for event_id in event_ids]
-                if not any(event and event["_waiting"] for event in events):
+                on_the_way = [
+                    delivery
+                    for delivery in self.store.scan("_delivery")
+                    # Held ones go when somebody says so, which could take for ever.
+                    if delivery["event"] in event_ids and delivery["state"] != "held"
+                ]
+                if not on_the_way:
                     return True
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -15,16 +15,22 @@ GOOD_CARD = "4242424242424242"
 _GUEST_EMAIL = "buyer@example.com"
 
 
-def pay(acct: Account, session_id: str, *, card: str = GOOD_CARD, email: str | None = None) -> Obj:
+def pay(
+    acct: Account,
+    session_id: str,
+    *,
+    card: str = GOOD_CARD,
+    email: str | None = None,
+    method: Obj | None = None,
+) -> Obj:
     """The session is complete and what it sold exists."""
     session = acct.edit("checkout.session", session_id)
     require_open(session)
     customer = _customer(acct, session, email)
-    method = None
     if session["mode"] == "setup" or needs_card(session):
-        made = payment_methods.make_card(acct, card)
+        used = method or payment_methods.make_card(acct, card)
         # The person has just authenticated, so the attach itself does not ask again.
-        method = payment_methods.attach_to(acct, {**made, "_attach": "ok"}, customer["id"])
+        method = payment_methods.attach_to(acct, {**used, "_attach": "ok"}, customer["id"])
     session["customer"] = customer["id"]
     session["customer_details"] = shape.new(
         "checkout.session:CustomerDetails",

@@ -86,8 +86,9 @@ def fields_of(cls: type) -> Fields:
     )
     hints = te.get_type_hints(own, vars(sys.modules[cls.__module__]), include_extras=True)
     specs = {name: _spec(hint) for name, hint in hints.items()}
-    required = frozenset(getattr(cls, "__required_keys__", ())) & specs.keys()
-    return Fields(specs, required)
+    # Not `__required_keys__`: postponed annotations hide NotRequired from it.
+    required = {name for name, hint in hints.items() if te.get_origin(hint) is not te.NotRequired}
+    return Fields(specs, frozenset(required))
 
 
 def _spec(hint: Any) -> Spec:
