@@ -11,6 +11,7 @@ from typing import Final
 
 from chalicelib.domain.billing import PriceOwner, ProviderSubscription
 from chalicelib.domain.ids import CustomerId, FeatureId, SubscriptionId, derived_id
+from chalicelib.domain.plain import plain
 from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.prices import PriceModel
 from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind
@@ -244,19 +245,6 @@ def _drifts(before: Subscription | None, after: Subscription) -> Iterable[Drift]
             yield _drift(kind, after, ours, theirs)
     if not named:
         yield _drift(DriftKind.SUBSCRIPTION_DETAILS, after, None, None)
-
-
-def plain(value: object) -> object:
-    """The value as JSON can hold it, for reports."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, SubscribedAddon):
-        return {"id": value.id, "version": value.version, "quantity": value.quantity}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return value
 
 
 def _duplicates(subscriptions: Iterable[Subscription]) -> Iterable[Drift]:

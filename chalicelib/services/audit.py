@@ -1,14 +1,9 @@
 """Audit entries: built here, written in the same commit as the change they tell of."""
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from datetime import datetime
-from decimal import Decimal
-from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from chalicelib.domain.audit_log import AuditEntry, Cause
-from chalicelib.domain.money import canonical_decimal
+from chalicelib.domain.plain import plain
 from chalicelib.ports import Ports
 
 OPERATION: Final = "operation_id"
@@ -62,18 +57,3 @@ def plain_fields(value: object) -> dict[str, object] | None:
     if not isinstance(document, dict):
         raise TypeError(f"{type(value).__name__} has no fields to compare")
     return {name: item for name, item in document.items() if name not in _BOOKKEEPING}
-
-
-def plain(value: Any) -> object:  # noqa: ANN401 -- any value of the domain
-    """The same value in JSON's types."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Decimal | datetime):
-        return canonical_decimal(value) if isinstance(value, Decimal) else value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(plain(name)): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    return value

@@ -10,7 +10,7 @@ from typing import Final
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import CheckoutStatus, ProviderSubscription
 from chalicelib.domain.checkout_sessions import CheckoutSession
-from chalicelib.domain.convergence import Convergence, converge, plain
+from chalicelib.domain.convergence import Convergence, converge
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import NotFoundError, StoreConflictError
 from chalicelib.domain.ids import CustomerId
@@ -152,7 +152,7 @@ def _audited(subscription: Subscription | None) -> dict[str, object] | None:
         "cancel_at",
         "billing_id",
     )
-    return {field: plain(getattr(subscription, field)) for field in fields}
+    return {field: getattr(subscription, field) for field in fields}
 
 
 def _checkout_writes(ports: Ports, customer_id: CustomerId, result: Convergence) -> Iterable[Write]:

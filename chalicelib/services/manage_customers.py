@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import SyncStatus
-from chalicelib.domain.convergence import plain
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     AlreadyExistsError,
@@ -142,7 +141,7 @@ def _audited(customer: Customer) -> dict[str, object]:
         "status": customer.status,
         "country": customer.country,
         "currency": customer.currency,
-        "metadata": plain(customer.metadata),
+        "metadata": customer.metadata,
         "has_email": customer.email is not None,
         "has_name": customer.name is not None,
     }
