@@ -8,7 +8,7 @@ from enum import StrEnum
 class KeyKind(StrEnum):
     """A secret key stays on servers; a publishable one may stand in a browser."""
 
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 -- a kind of key, none itself
     PUBLISHABLE = "publishable"
 
 

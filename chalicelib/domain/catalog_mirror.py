@@ -179,10 +179,8 @@ def _default_step(
     desired: MirrorProduct, current: str | None, kept: Mapping[str, ObservedPrice]
 ) -> tuple[SetDefaultPrice, ...]:
     wanted = desired.default_lookup_key
-    if wanted is None:
-        already = current is None
-    else:
-        already = wanted in kept and kept[wanted].billing_id == current
-    if already:
-        return ()
-    return (SetDefaultPrice(product_key=desired.product_key, lookup_key=wanted),)
+    held = kept.get(wanted or "")
+    is_new = wanted is not None and held is None  # an earlier step creates it
+    if is_new or current != (held.billing_id if held is not None else None):
+        return (SetDefaultPrice(product_key=desired.product_key, lookup_key=wanted),)
+    return ()

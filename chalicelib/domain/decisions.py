@@ -129,20 +129,30 @@ def _evaluate(
         else []
     )
     if entry is None or not shares:
-        subscribed = any(
-            "subscription_id" in source and _is_valid(source, now_ms) for source in sources
-        )
-        reason = (
-            DeniedReason.NO_FEATURE_ENTITLEMENT
-            if subscribed
-            else DeniedReason.NO_ACTIVE_SUBSCRIPTION
-        )
-        return Decision(reason, entry["type"] if entry is not None else None)
+        return Decision(_why_ungranted(sources, now_ms), entry["type"] if entry else None)
     kind = entry["type"]
     if (question.values and kind != "enum") or (question.usage is not None and kind != "metered"):
         return Decision(DeniedReason.FEATURE_TYPE_MISMATCH, kind)
     if kind == "metered":
         return _metered(shares, sources, usage.get(feature_id), question, now_ms)
+    return _unmetered(kind, shares, sources, question)
+
+
+def _why_ungranted(sources: Sequence[SourceDocument], now_ms: int) -> DeniedReason:
+    subscribed = any(
+        "subscription_id" in source and _is_valid(source, now_ms) for source in sources
+    )
+    if subscribed:
+        return DeniedReason.NO_FEATURE_ENTITLEMENT
+    return DeniedReason.NO_ACTIVE_SUBSCRIPTION
+
+
+def _unmetered(
+    kind: str,
+    shares: Sequence[ShareDocument],
+    sources: Sequence[SourceDocument],
+    question: Question,
+) -> Decision:
     granting = tuple(sources[share["source"]] for share in shares)
     if kind == "boolean":
         yes = tuple(sources[share["source"]] for share in shares if share.get("value") is True)

@@ -81,47 +81,62 @@ def entitlement_violations(
     return tuple(found)
 
 
-def _mismatches(entitlement: Entitlement, feature: Feature) -> Iterable[tuple[str, str, str]]:
-    kind = feature.type
+_Mismatch = tuple[str, str, str]
+"""The field, a stable code, and what is wrong with it."""
+
+
+def _mismatches(entitlement: Entitlement, feature: Feature) -> Iterable[_Mismatch]:
+    yield from _value_mismatches(entitlement, feature.type)
+    yield from _values_mismatches(entitlement, feature)
+    if feature.type is FeatureType.METERED:
+        yield from _limit_mismatches(entitlement)
+    else:
+        yield from _usage_mismatches(entitlement, feature.type)
+
+
+def _value_mismatches(entitlement: Entitlement, kind: FeatureType) -> Iterable[_Mismatch]:
     value = entitlement.value
-    if kind is FeatureType.BOOLEAN and not isinstance(value, bool):
-        yield "value", "required", "The value of a boolean feature is true or false."
-    if kind is FeatureType.BOOLEAN and entitlement.behavior is Behavior.INCREMENT:
-        yield "behavior", "not_allowed", "A boolean feature can't be incremented."
-    if kind is FeatureType.NUMERIC and (
-        isinstance(value, bool) or not isinstance(value, int) or value < 0
-    ):
-        yield "value", "required", "The value of a numeric feature is a whole number of at least 0."
-    if kind in (FeatureType.ENUM, FeatureType.METERED) and value is not None:
+    if kind is FeatureType.BOOLEAN:
+        if not isinstance(value, bool):
+            yield "value", "required", "The value of a boolean feature is true or false."
+        if entitlement.behavior is Behavior.INCREMENT:
+            yield "behavior", "not_allowed", "A boolean feature can't be incremented."
+    elif kind is FeatureType.NUMERIC:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            detail = "The value of a numeric feature is a whole number of at least 0."
+            yield "value", "required", detail
+    elif value is not None:
         yield "value", "not_allowed", f"A {kind} feature has no single value."
-    if kind is FeatureType.ENUM:
-        unknown = sorted(set(entitlement.values) - set(feature.values))
-        if unknown:
-            yield "values", "unknown_value", f"The feature has no value {unknown[0]!r}."
-        if not entitlement.values:
-            yield "values", "required", "An enum entitlement lists at least one value."
-    elif entitlement.values:
-        yield "values", "not_allowed", f"A {kind} feature has no values."
-    if kind is not FeatureType.METERED:
-        if (
-            entitlement.usage_limit is not None
-            or entitlement.is_unlimited
-            or entitlement.has_soft_limit
-        ):
-            yield "usage_limit", "not_allowed", f"A {kind} feature has no usage limit."
-        if entitlement.reset_period is not None:
-            yield "reset_period", "not_allowed", f"A {kind} feature has no usage to reset."
+
+
+def _values_mismatches(entitlement: Entitlement, feature: Feature) -> Iterable[_Mismatch]:
+    if feature.type is not FeatureType.ENUM:
+        if entitlement.values:
+            yield "values", "not_allowed", f"A {feature.type} feature has no values."
         return
+    unknown = sorted(set(entitlement.values) - set(feature.values))
+    if unknown:
+        yield "values", "unknown_value", f"The feature has no value {unknown[0]!r}."
+    if not entitlement.values:
+        yield "values", "required", "An enum entitlement lists at least one value."
+
+
+def _limit_mismatches(entitlement: Entitlement) -> Iterable[_Mismatch]:
     if entitlement.is_unlimited == (entitlement.usage_limit is not None):
-        yield (
-            "usage_limit",
-            "required",
-            "A metered entitlement has either a usage_limit or is_unlimited.",
-        )
+        detail = "A metered entitlement has either a usage_limit or is_unlimited."
+        yield "usage_limit", "required", detail
     if entitlement.usage_limit is not None and entitlement.usage_limit < 0:
         yield "usage_limit", "out_of_range", "A usage limit is at least 0."
     if entitlement.is_unlimited and entitlement.has_soft_limit:
         yield "has_soft_limit", "not_allowed", "An unlimited entitlement has no limit to be soft."
+
+
+def _usage_mismatches(entitlement: Entitlement, kind: FeatureType) -> Iterable[_Mismatch]:
+    is_limited = entitlement.usage_limit is not None
+    if is_limited or entitlement.is_unlimited or entitlement.has_soft_limit:
+        yield "usage_limit", "not_allowed", f"A {kind} feature has no usage limit."
+    if entitlement.reset_period is not None:
+        yield "reset_period", "not_allowed", f"A {kind} feature has no usage to reset."
 
 
 def inherit(parent: Sequence[Entitlement], own: Sequence[Entitlement]) -> tuple[Entitlement, ...]:

@@ -1,6 +1,6 @@
 """Plans and add-ons ("packages"): an editable draft, and numbered versions that never change once published."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -146,29 +146,48 @@ def publication_violations(
     found = list(entitlement_violations(content.entitlements, features))
     found += price_violations(content.prices, features)
 
-    def refuse(param: str, code: str, detail: str) -> None:
-        found.append(Violation(param=param, code=code, detail=detail))
+    refusals = [
+        *_pricing_refusals(content),
+        *_addon_refusals(package, content, known_addons),
+        *_kind_refusals(package.kind, content),
+    ]
+    found += (Violation(param=param, code=code, detail=detail) for param, code, detail in refusals)
+    return tuple(found)
 
+
+_Refusal = tuple[str, str, str]
+"""The field's path, a stable code, and what is wrong with it."""
+
+
+def _pricing_refusals(content: PackageContent) -> Iterable[_Refusal]:
     if content.pricing_type is PricingType.PAID and not content.prices:
-        refuse("prices", "required", "A paid plan has at least one price.")
+        yield "prices", "required", "A paid plan has at least one price."
     if content.pricing_type is not PricingType.PAID and content.prices:
-        refuse("prices", "not_allowed", f"A {content.pricing_type} plan has no prices.")
+        yield "prices", "not_allowed", f"A {content.pricing_type} plan has no prices."
     if content.trial is not None:
-        refuse("trial", "unsupported", "Trials can't be published yet.")
+        yield "trial", "unsupported", "Trials can't be published yet."
+
+
+def _addon_refusals(
+    package: Package, content: PackageContent, known_addons: Mapping[PackageId, Package]
+) -> Iterable[_Refusal]:
     for index, addon_id in enumerate(content.compatible_addons):
         at = f"compatible_addons[{index}]"
         addon = known_addons.get(addon_id)
         if package.kind is PackageKind.ADDON:
-            refuse(at, "not_allowed", "An add-on has no add-ons.")
+            yield at, "not_allowed", "An add-on has no add-ons."
         elif addon is None or addon.published_version is None:
-            refuse(at, "unknown_addon", f"No published add-on has the id {addon_id!r}.")
+            yield at, "unknown_addon", f"No published add-on has the id {addon_id!r}."
         elif addon.product_id != package.product_id:
-            refuse(at, "other_product", f"The add-on {addon_id!r} belongs to another product.")
-    if package.kind is PackageKind.PLAN and content.max_quantity is not None:
-        refuse("max_quantity", "not_allowed", "Only add-ons have a max_quantity.")
-    if package.kind is PackageKind.ADDON:
-        if content.parent_plan_id is not None:
-            refuse("parent_plan_id", "not_allowed", "An add-on has no parent plan.")
-        if any(price.model is PriceModel.PER_UNIT for price in content.prices):
-            refuse("prices", "unsupported", "An add-on is priced by flat fees, times its quantity.")
-    return tuple(found)
+            yield at, "other_product", f"The add-on {addon_id!r} belongs to another product."
+
+
+def _kind_refusals(kind: PackageKind, content: PackageContent) -> Iterable[_Refusal]:
+    if kind is PackageKind.PLAN:
+        if content.max_quantity is not None:
+            yield "max_quantity", "not_allowed", "Only add-ons have a max_quantity."
+        return
+    if content.parent_plan_id is not None:
+        yield "parent_plan_id", "not_allowed", "An add-on has no parent plan."
+    if any(price.model is PriceModel.PER_UNIT for price in content.prices):
+        yield "prices", "unsupported", "An add-on is priced by flat fees, times its quantity."

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from chalicelib.domain.errors import Violation
 from chalicelib.domain.features import Feature, FeatureType
@@ -70,7 +70,7 @@ class Price:
 
 
 def default_price_id(price: Mapping[str, Any]) -> str:
-    """The id of a price that the caller gave none: what tells it from its siblings, so that it is stable across edits."""
+    """The id of a price that the caller gave none: what tells it from its siblings, so it is stable across edits."""
     parts = [price["model"], price.get("feature_id"), price.get("billing_period")]
     if price.get("interval_count", 1) != 1:
         parts.append(str(price["interval_count"]))
@@ -140,86 +140,79 @@ def price_violations(
     return tuple(found)
 
 
+_LONGEST: Final = {
+    BillingPeriod.DAY: 1095,
+    BillingPeriod.WEEK: 156,
+    BillingPeriod.MONTH: 36,
+    BillingPeriod.YEAR: 3,
+}
+_Refusal = tuple[str, str, str]
+"""The field, a stable code, and what is wrong with it."""
+
+
 def _violations_of(
     price: Price, at: str, features: Mapping[FeatureId, Feature]
 ) -> Iterable[Violation]:
-    def refuse(field: str, code: str, detail: str) -> Violation:
-        return Violation(param=f"{at}.{field}", code=code, detail=detail)
+    refusals = [
+        *_unsupported(price),
+        *_period_refusals(price),
+        *_amount_refusals(price),
+        *_feature_refusals(price, features),
+        *_quantity_refusals(price),
+    ]
+    for field, code, detail in refusals:
+        yield Violation(param=f"{at}.{field}", code=code, detail=detail)
 
+
+def _unsupported(price: Price) -> Iterable[_Refusal]:
     if price.model not in (PriceModel.FLAT_FEE, PriceModel.PER_UNIT):
-        yield refuse(
-            "model", "unsupported", f"Prices of the model {price.model} can't be published yet."
-        )
+        detail = f"Prices of the model {price.model} can't be published yet."
+        yield "model", "unsupported", detail
     if price.tiers or price.tiers_mode is not None or price.block_size is not None:
-        yield refuse("tiers", "unsupported", "Tiered and block prices can't be published yet.")
+        yield "tiers", "unsupported", "Tiered and block prices can't be published yet."
     if price.country is not None:
-        yield refuse("country", "unsupported", "Country prices can't be published yet.")
+        yield "country", "unsupported", "Country prices can't be published yet."
+
+
+def _period_refusals(price: Price) -> Iterable[_Refusal]:
+    if price.billing_period is None:
+        if price.model is not PriceModel.ONE_OFF:
+            yield "billing_period", "required", "A recurring price has a billing period."
+    elif not 1 <= price.interval_count <= _LONGEST[price.billing_period]:
+        detail = "A billing interval is at least one period and at most three years."
+        yield "interval_count", "out_of_range", detail
+
+
+def _amount_refusals(price: Price) -> Iterable[_Refusal]:
     if price.currency not in CURRENCIES:
-        yield refuse(
-            "currency",
-            "unknown_currency",
-            f"{price.currency!r} is no supported currency (lower-case ISO 4217).",
-        )
-    if price.billing_period is None and price.model is not PriceModel.ONE_OFF:
-        yield refuse("billing_period", "required", "A recurring price has a billing period.")
-    longest = {
-        BillingPeriod.DAY: 1095,
-        BillingPeriod.WEEK: 156,
-        BillingPeriod.MONTH: 36,
-        BillingPeriod.YEAR: 3,
-    }
-    if price.billing_period and not 1 <= price.interval_count <= longest[price.billing_period]:
-        yield refuse(
-            "interval_count",
-            "out_of_range",
-            "A billing interval is at least one period and at most three years.",
-        )
+        detail = f"{price.currency!r} is no supported currency (lower-case ISO 4217)."
+        yield "currency", "unknown_currency", detail
     if not price.tiers and (price.amount is None) == (price.amount_decimal is None):
-        yield refuse("amount", "required", "A price has either amount or amount_decimal.")
+        yield "amount", "required", "A price has either amount or amount_decimal."
     amount = price.amount if price.amount is not None else price.amount_decimal
     if amount is not None and not 0 <= amount <= MAX_AMOUNT_MINOR:
-        yield refuse(
-            "amount", "out_of_range", f"An amount is between 0 and {MAX_AMOUNT_MINOR} minor units."
-        )
-    yield from _feature_violations(price, at, features)
-    if price.model is not PriceModel.PER_UNIT and (
-        price.min_quantity is not None or price.max_quantity is not None
-    ):
-        yield refuse("min_quantity", "not_allowed", "Only per-unit prices have a quantity range.")
-    if (price.min_quantity or 0) < 0 or (
-        price.max_quantity is not None and price.max_quantity < max(1, price.min_quantity or 0)
-    ):
-        yield refuse(
-            "max_quantity", "out_of_range", "max_quantity is at least 1 and at least min_quantity."
-        )
+        detail = f"An amount is between 0 and {MAX_AMOUNT_MINOR} minor units."
+        yield "amount", "out_of_range", detail
 
 
-def _feature_violations(
-    price: Price, at: str, features: Mapping[FeatureId, Feature]
-) -> Iterable[Violation]:
-    param = f"{at}.feature_id"
-    needs_feature = price.model in (PriceModel.PER_UNIT, PriceModel.USAGE_BASED)
-    if not needs_feature:
+def _quantity_refusals(price: Price) -> Iterable[_Refusal]:
+    least, most = price.min_quantity or 0, price.max_quantity
+    has_range = price.min_quantity is not None or most is not None
+    if has_range and price.model is not PriceModel.PER_UNIT:
+        yield "min_quantity", "not_allowed", "Only per-unit prices have a quantity range."
+    if least < 0 or (most is not None and most < max(1, least)):
+        detail = "max_quantity is at least 1 and at least min_quantity."
+        yield "max_quantity", "out_of_range", detail
+
+
+def _feature_refusals(price: Price, features: Mapping[FeatureId, Feature]) -> Iterable[_Refusal]:
+    if price.model not in (PriceModel.PER_UNIT, PriceModel.USAGE_BASED):
         if price.feature_id is not None:
-            yield Violation(
-                param=param, code="not_allowed", detail=f"A {price.model} price names no feature."
-            )
-        return
-    if price.feature_id is None:
-        yield Violation(
-            param=param,
-            code="required",
-            detail=f"A {price.model} price names the feature it counts.",
-        )
+            yield "feature_id", "not_allowed", f"A {price.model} price names no feature."
+    elif price.feature_id is None:
+        yield "feature_id", "required", f"A {price.model} price names the feature it counts."
     elif (feature := features.get(price.feature_id)) is None:
-        yield Violation(
-            param=param,
-            code="unknown_feature",
-            detail=f"No feature has the id {price.feature_id!r}.",
-        )
+        yield "feature_id", "unknown_feature", f"No feature has the id {price.feature_id!r}."
     elif feature.type not in (FeatureType.METERED, FeatureType.NUMERIC):
-        yield Violation(
-            param=param,
-            code="feature_type_mismatch",
-            detail=f"A {feature.type} feature can't be counted.",
-        )
+        detail = f"A {feature.type} feature can't be counted."
+        yield "feature_id", "feature_type_mismatch", detail
