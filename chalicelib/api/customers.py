@@ -23,7 +23,6 @@ from chalicelib.api.wire import (
     absent,
     given,
     list_answer,
-    merged_metadata,
 )
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.customers import Customer
@@ -181,12 +180,9 @@ def retrieve_customer(call: Call[NoBody, NoQuery]) -> CustomerOut:
     answer=CustomerOut,
 )
 def patch_customer(call: Call[CustomerPatch, NoQuery]) -> CustomerOut:
-    """Billing providers that know the customer hear of a new name or address within minutes."""
+    """Billing providers that know the customer hear of a new name or address by the next reconciliation."""
     customer_id = CustomerId(call.path["customer_id"])
-    changes = given(call.body, "email", "name", "country", "currency")
-    if "metadata" in call.body.model_fields_set:
-        current = get_customer(call.ports, customer_id).metadata
-        changes["metadata"] = merged_metadata(current, call.body.metadata)
+    changes = given(call.body, "email", "name", "country", "currency", "metadata")
     return from_domain(
         update_customer(call.ports, call.cause, customer_id, changes, call.body.version)
     )

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from chalice.app import Blueprint, CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import wiring
 from chalicelib.adapters.sqs import queue_name
 from chalicelib.domain.audit_log import Cause
-from chalicelib.events.worker import LambdaDeadline, handle_messages
+from chalicelib.events.worker import LambdaDeadline, handle_messages, wired_ports
 from chalicelib.ports import Ports, QueueName
 from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
 from chalicelib.settings import reconcile_every_minutes, stage
@@ -19,7 +18,7 @@ bp = Blueprint(__name__)
 def start_reconcile(event: CloudWatchEvent) -> None:
     """A run is under way."""
     del event
-    start_reconciliation(wiring.ports(), "schedule")
+    start_reconciliation(wired_ports(), "schedule")
 
 
 @bp.on_sqs_message(queue=queue_name(stage(), QueueName.RECONCILE), batch_size=1)

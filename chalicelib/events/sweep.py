@@ -2,7 +2,7 @@
 
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
-from chalicelib import wiring
+from chalicelib.events.worker import wired_ports
 from chalicelib.services.sweep import sweep
 
 bp = Blueprint(__name__)
@@ -12,4 +12,4 @@ bp = Blueprint(__name__)
 def sweep_outbox(event: CloudWatchEvent) -> None:
     """Stuck outbox items and due parked events are on their queues again."""
     del event
-    sweep(wiring.ports())
+    sweep(wired_ports())

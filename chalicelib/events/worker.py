@@ -8,12 +8,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from chalice.app import LambdaFunctionEvent, SQSEvent
+from chalice.app import SQSEvent
 
-from chalicelib import wiring
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.errors import DomainError, NotFoundError
 from chalicelib.ports import Ports
+
+
+def wired_ports() -> Ports:
+    """The ports of this process."""
+    # Imported late: the API's function holds these modules, too, and must not pay for them before it needs them.
+    from chalicelib import wiring  # noqa: PLC0415
+
+    return wiring.ports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ Work = Callable[[Ports, Cause, Mapping[str, str], LambdaDeadline], object]
 
 def handle_messages(event: SQSEvent, name: str, work: Work) -> None:
     """Every message is worked off. Raises for one that has to come again, so that it does."""
-    ports = wiring.ports()
+    ports = wired_ports()
     for record in event:
         message_id = str(record.to_dict().get("messageId", ""))
         cause = Cause(actor=f"worker:{name}", request_id=message_id, operation_id=message_id)
@@ -55,9 +62,3 @@ def handle_messages(event: SQSEvent, name: str, work: Work) -> None:
                 "message_crashed", worker=name, message_id=message_id, error=type(error).__name__
             )
             raise
-
-
-def scheduled_cause(event: LambdaFunctionEvent | object, name: str) -> Cause:
-    """The cause of what a schedule starts."""
-    request_id = str(getattr(getattr(event, "context", None), "aws_request_id", name))
-    return Cause(actor=f"schedule:{name}", request_id=request_id, operation_id=request_id)

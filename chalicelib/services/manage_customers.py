@@ -11,7 +11,6 @@ from chalicelib.domain.errors import (
     AlreadyExistsError,
     NotFoundError,
     StoreConflictError,
-    VersionConflictError,
 )
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId
@@ -20,6 +19,8 @@ from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import Absent, AtRevision, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
+from chalicelib.services.merge_metadata import with_merged_metadata
+from chalicelib.services.optimistic import require_version, retried
 from chalicelib.services.snapshots import compile_for
 
 _FIELDS: Final = ("email", "name", "country", "currency", "metadata")
@@ -84,39 +85,41 @@ def update_customer(
     changes: Mapping[str, Any],
     expected_version: int | None,
 ) -> Customer:
-    """The customer with these fields changed; providers that know it are told by the next convergence."""
-    before = get_customer(ports, customer_id)
-    if expected_version is not None and expected_version != before.version:
-        raise VersionConflictError(
-            f"The customer is at version {before.version}, not {expected_version}.", param="version"
-        )
-    after = replace(before, **changes)
-    if after == before:
-        return before
-    if any(getattr(before, field) != getattr(after, field) for field in _KNOWN_TO_PROVIDERS):
-        after = replace(
-            after,
-            links=tuple(replace(link, sync_status=SyncStatus.PENDING) for link in after.links),
-        )
-    return _write(ports, cause, before, after, "customer.updated")
+    """The customer with these fields changed; providers that know it are told by the next reconciliation."""
+
+    def attempt() -> Customer:
+        before = get_customer(ports, customer_id)
+        require_version(expected_version, before.version)
+        after = replace(before, **with_merged_metadata(before.metadata, changes))
+        if after == before:
+            return before
+        if any(getattr(before, field) != getattr(after, field) for field in _KNOWN_TO_PROVIDERS):
+            pending = (replace(link, sync_status=SyncStatus.PENDING) for link in after.links)
+            after = replace(after, links=tuple(pending))
+        return _write(ports, cause, before, after, "customer.updated")
+
+    return retried(attempt)
 
 
 def set_customer_status(
     ports: Ports, cause: Cause, customer_id: CustomerId, status: Lifecycle
 ) -> Customer:
     """The customer has this status, and its checks answer accordingly. Its subscriptions are left as they are."""
-    # The snapshot is read before what it is compiled from, as everywhere (see converge_customer).
-    snapshot = ports.store.get(Snapshot, customer_id)
-    before = get_customer(ports, customer_id)
-    if before.status is status or snapshot is None:
-        return before
-    after = replace(before, status=status)
-    subscriptions = all_within(ports.store, Subscription, customer_id)
-    compiled = compile_for(ports, after, subscriptions, version=snapshot.version + 1)
-    action = "customer.archived" if status is Lifecycle.ARCHIVED else "customer.unarchived"
-    return _write(
-        ports, cause, before, after, action, Put(compiled, AtRevision(number=snapshot.version))
-    )
+
+    def attempt() -> Customer:
+        # The snapshot is read before what it is compiled from, as everywhere (see converge_customer).
+        snapshot = ports.store.get(Snapshot, customer_id)
+        before = get_customer(ports, customer_id)
+        if before.status is status or snapshot is None:
+            return before
+        after = replace(before, status=status)
+        subscriptions = all_within(ports.store, Subscription, customer_id)
+        compiled = compile_for(ports, after, subscriptions, version=snapshot.version + 1)
+        action = "customer.archived" if status is Lifecycle.ARCHIVED else "customer.unarchived"
+        fence = Put(compiled, AtRevision(number=snapshot.version))
+        return _write(ports, cause, before, after, action, fence)
+
+    return retried(attempt)
 
 
 def _write(
@@ -124,14 +127,7 @@ def _write(
 ) -> Customer:
     after = replace(after, version=before.version + 1)
     audit = entry(ports, cause, f"customer:{before.id}", action, _audited(before), _audited(after))
-    try:
-        ports.store.commit(
-            Put(after, AtRevision(number=before.version)), Put(audit, Absent()), *also
-        )
-    except StoreConflictError as error:
-        raise VersionConflictError(
-            "The customer was changed by another request meanwhile; read it again.", param="version"
-        ) from error
+    ports.store.commit(Put(after, AtRevision(number=before.version)), Put(audit, Absent()), *also)
     return after
 
 
