@@ -155,6 +155,6 @@ MAX_DECIMAL_PLACES: Final = 12
 
 
 def canonical_decimal(value: Decimal) -> str:
-    """The one spelling of a decimal: no exponent, no trailing zeros, so that equal prices compare equal."""
-    text = format(value, "f")
+    """The one spelling of a decimal: no exponent, trailing zeros or negative zero, so equal prices compare equal."""
+    text = format(value or Decimal(0), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

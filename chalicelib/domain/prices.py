@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chalicelib.domain.errors import Violation
 from chalicelib.domain.features import Feature, FeatureType
-from chalicelib.domain.ids import FeatureId
+from chalicelib.domain.ids import FeatureId, derived_id, is_chosen_id
 from chalicelib.domain.money import CURRENCIES, MAX_AMOUNT_MINOR, canonical_decimal
 
 
@@ -75,7 +75,8 @@ def default_price_id(price: Mapping[str, Any]) -> str:
     if price.get("interval_count", 1) != 1:
         parts.append(str(price["interval_count"]))
     parts += [price["currency"], price.get("country")]
-    return "-".join(str(part) for part in parts if part)
+    text = "-".join(str(part) for part in parts if part)
+    return text if is_chosen_id(text) else derived_id(f"{price['model']}-", text)
 
 
 def fingerprint(price: Price) -> str:
