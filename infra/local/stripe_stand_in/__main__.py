@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 
-from .core import StandIn
-from .server import PortInUseError, StandInServer
+from infra.local.stripe_stand_in.core import StandIn
+from infra.local.stripe_stand_in.server import PortInUseError, StandInServer
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from . import shape
-from .clock import Clock
-from .errors import no_such
-from .ids import Ids
-from .render import difference, view
-from .store import Obj, Store, copy_of
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.clock import Clock
+from infra.local.stripe_stand_in.errors import no_such
+from infra.local.stripe_stand_in.ids import Ids
+from infra.local.stripe_stand_in.render import difference, view
+from infra.local.stripe_stand_in.store import Obj, Store, copy_of
 
 ACCOUNT_ID = "acct_1StandIn00000000"
 SETTINGS: Obj = {"delivery_mode": "normal", "dunning_end": "cancel", "invoice_number": 0}

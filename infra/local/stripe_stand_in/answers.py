@@ -9,13 +9,14 @@ from __future__ import annotations
 import typing
 from decimal import Decimal
 from functools import cache
+from types import NoneType
 from typing import Any, ForwardRef, Literal
 
 import stripe
 import typing_extensions as te
 from stripe._object_classes import OBJECT_CLASSES
 
-from . import shape
+from infra.local.stripe_stand_in import shape
 
 _NUMBERS: dict[Any, tuple[type, ...]] = {
     str: (str,),
@@ -50,10 +51,11 @@ def _list(answer: dict[str, Any], at: str) -> list[str]:
 
 @cache
 def _annotations(cls: type) -> dict[str, Any]:
+    origins: dict[str, Any] = {n: te.get_origin(hint) for n, hint in cls.__annotations__.items()}
     return {
-        name: hint
-        for name, hint in cls.__annotations__.items()
-        if te.get_origin(hint) is not typing.ClassVar and not name.startswith("_")
+        name: cls.__annotations__[name]
+        for name, origin in origins.items()
+        if origin is not typing.ClassVar and not name.startswith("_")
     }
 
 
@@ -69,33 +71,38 @@ def _fields(cls: type, value: dict[str, Any], at: str) -> list[str]:
 
 
 def _value(hint: Any, value: Any, at: str) -> list[str]:
-    origin, arguments = te.get_origin(hint), te.get_args(hint)
+    origin: Any = te.get_origin(hint)
+    arguments: tuple[Any, ...] = te.get_args(hint)
+    name = getattr(origin, "__name__", "")
     if _is_union(origin):
-        return _union(arguments, value, at)
-    if hint in _NUMBERS:
+        found = _union(arguments, value, at)
+    elif hint in _NUMBERS:
         fits = isinstance(value, _NUMBERS[hint]) and (hint is bool or not isinstance(value, bool))
-        return [] if fits else [f"{at}: {value!r} is no {hint.__name__}"]
-    if origin is Literal:
-        return [] if value in arguments else [f"{at}: {value!r} is none of {arguments}"]
-    if origin is list:
-        if not isinstance(value, list):
-            return [f"{at}: {value!r} is no list"]
-        return [p for i, v in enumerate(value) for p in _value(arguments[0], v, f"{at}[{i}]")]
-    if getattr(origin, "__name__", "") == "ListObject":
-        return problems(value, at)
-    if getattr(origin, "__name__", "") == "UntypedStripeObject":
-        if not isinstance(value, dict):
-            return [f"{at}: {value!r} is no map"]
-        if arguments[0] is Any:
-            return []
-        return [p for k, v in value.items() for p in _value(arguments[0], v, f"{at}.{k}")]
-    if isinstance(hint, ForwardRef | str):
-        return problems(value, at)
-    if isinstance(hint, type) and issubclass(hint, stripe.StripeObject):
-        if not isinstance(value, dict):
-            return [f"{at}: {value!r} is no {hint.__name__}"]
-        return problems(value, at) if hasattr(hint, "OBJECT_NAME") else _fields(hint, value, at)
-    return []
+        found = [] if fits else [f"{at}: {value!r} is no {hint.__name__}"]
+    elif origin is Literal:
+        found = [] if value in arguments else [f"{at}: {value!r} is none of {arguments}"]
+    elif origin is list or name == "UntypedStripeObject":
+        found = _collection(list if origin is list else dict, arguments[0], value, at)
+    elif name == "ListObject" or isinstance(hint, ForwardRef | str):
+        found = problems(value, at)
+    elif isinstance(hint, type) and issubclass(hint, stripe.StripeObject):
+        found = _object(hint, value, at)
+    else:
+        found = []
+    return found
+
+
+def _collection(kind: type[Any], inner: Any, value: Any, at: str) -> list[str]:
+    if not isinstance(value, kind):
+        return [f"{at}: {value!r} is no {kind.__name__}"]
+    entries = value.items() if kind is dict else enumerate(value)
+    return [problem for key, v in entries for problem in _value(inner, v, f"{at}[{key}]")]
+
+
+def _object(cls: type, value: Any, at: str) -> list[str]:
+    if not isinstance(value, dict):
+        return [f"{at}: {value!r} is no {cls.__name__}"]
+    return problems(value, at) if hasattr(cls, "OBJECT_NAME") else _fields(cls, value, at)
 
 
 def _is_union(origin: Any) -> bool:
@@ -105,7 +112,7 @@ def _is_union(origin: Any) -> bool:
 def _union(options: tuple[Any, ...], value: Any, at: str) -> list[str]:
     failures: list[str] = []
     for option in options:
-        if option is type(None):
+        if option is NoneType:
             if value is None:
                 return []
             continue

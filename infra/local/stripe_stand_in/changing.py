@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import discounts, invoicing
-from .account import Account
-from .errors import card_error, invalid
-from .money import cost, share
-from .rules import merge_metadata, refuse, unset
-from .store import Obj
-from .subscribing import (
-    DEAD,
+from infra.local.stripe_stand_in import collecting, discounts, invoicing
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import card_error, invalid
+from infra.local.stripe_stand_in.prorating import credit, debit, interval_of
+from infra.local.stripe_stand_in.rules import merge_metadata, refuse, unset
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import DEAD
+from infra.local.stripe_stand_in.subscription_parts import (
     default_method,
     extra_lines,
     is_metered,
@@ -65,7 +65,7 @@ def apply(acct: Account, subscription: Obj, params: Obj) -> tuple[list[Obj], boo
     at_once = bool(params.get("_invoice"))
     if params.get("_credit_all"):
         for item in subscription["items"]["data"]:
-            lines += _credit(acct, subscription, item, moment)
+            lines += credit(acct, subscription, item, moment)
     restarted = _end_trial(acct, subscription, params)
     for i, entry in enumerate(params.get("items") or []):
         made, fresh = _change_item(acct, subscription, entry, f"items[{i}]", behavior, moment)
@@ -163,35 +163,31 @@ def _change_item(
         if subscription["status"] == "trialing":
             item["current_period_end"] = subscription["trial_end"]
         items.append(item)
-        return (_debit(acct, subscription, item, moment) if prorate else []), False
+        return (debit(acct, subscription, item, moment) if prorate else []), False
     item = next((found for found in items if found["id"] == entry["id"]), {})
     if not item:
         raise invalid(
             f"No such subscription item: '{entry['id']}'", f"{param}[id]", "resource_missing"
         )
-    credit = _credit(acct, subscription, item, moment) if prorate else []
+    given_back = credit(acct, subscription, item, moment) if prorate else []
     if entry.get("deleted"):
         refuse(len(items) == 1, "A subscription must have at least one active item.", param)
         items.remove(item)
-        return credit, False
-    old_interval = _interval(acct, item)
+        return given_back, False
+    old_interval = interval_of(acct, item)
     before = (item["price"], item.get("quantity"))
     _rewrite(acct, item, entry, param)
     if "metadata" in entry:
         item["metadata"] = merge_metadata(item["metadata"], entry["metadata"])
     if (item["price"], item.get("quantity")) == before:
         return [], False
-    if _interval(acct, item) != old_interval and subscription["status"] != "trialing":
+    if interval_of(acct, item) != old_interval and subscription["status"] != "trialing":
         subscription["billing_cycle_anchor"] = moment
         set_period(acct, item, moment, moment)
         fresh = [] if is_metered(acct, item) else [licensed_line(acct, subscription, item)]
-        return credit + fresh, True
-    return (credit + _debit(acct, subscription, item, moment) if prorate else []), False
-
-
-def _interval(acct: Account, item: Obj) -> tuple[str, int]:
-    recurring = acct.get("price", item["price"])["recurring"]
-    return recurring["interval"], recurring["interval_count"]
+        return given_back + fresh, True
+    asked_for = debit(acct, subscription, item, moment) if prorate else []
+    return given_back + asked_for, False
 
 
 def _rewrite(acct: Account, item: Obj, entry: Obj, param: str) -> None:
@@ -204,57 +200,6 @@ def _rewrite(acct: Account, item: Obj, entry: Obj, param: str) -> None:
         item.pop("quantity", None)
     else:
         item["quantity"] = entry.get("quantity", item.get("quantity") or 1)
-
-
-def _credit(acct: Account, subscription: Obj, item: Obj, moment: int) -> list[Obj]:
-    return _proration(acct, subscription, item, moment, -1, "Unused time on")
-
-
-def _debit(acct: Account, subscription: Obj, item: Obj, moment: int) -> list[Obj]:
-    return _proration(acct, subscription, item, moment, 1, "Remaining time on")
-
-
-def _proration(
-    acct: Account, subscription: Obj, item: Obj, moment: int, sign: int, words: str
-) -> list[Obj]:
-    if is_metered(acct, item):
-        return []
-    start, stop = item["current_period_start"], item["current_period_end"]
-    if stop <= moment:
-        # Nothing of the period is left, so there is nothing to share out.
-        return []
-    if sign > 0 and start == moment:
-        start = _whole_start(acct, subscription, item)
-    price = acct.get("price", item["price"])
-    full = cost(price, item["quantity"], subscription["currency"])
-    amount = sign * share(full, max(0, stop - moment), stop - start)
-    product = acct.get("product", price["product"])
-    return [
-        invoicing.line(
-            acct,
-            price,
-            amount,
-            (moment, stop),
-            currency=subscription["currency"],
-            quantity=item["quantity"],
-            parent=invoicing.item_parent(subscription, item, proration=True),
-            description=f"{words} {item['quantity']} × {product['name']}",
-            metadata=subscription["metadata"],
-        )
-    ]
-
-
-def _whole_start(acct: Account, subscription: Obj, item: Obj) -> int:
-    """When the period that an added item joins began, so that it pays its share only."""
-    same = [
-        other["current_period_start"]
-        for other in subscription["items"]["data"]
-        if other["id"] != item["id"]
-        and other["current_period_end"] == item["current_period_end"]
-        and _interval(acct, other) == _interval(acct, item)
-    ]
-    begun: int = min(same, default=item["current_period_start"])
-    return begun
 
 
 def _apply_end(acct: Account, subscription: Obj, params: Obj) -> None:
@@ -272,13 +217,7 @@ def _apply_end(acct: Account, subscription: Obj, params: Obj) -> None:
     if at_period_end is True:
         subscription.update(cancel_at_period_end=True, cancel_at=max(ends), canceled_at=now)
         subscription["cancellation_details"]["reason"] = "cancellation_requested"
-    elif at_period_end is False or cancel_at == "":
-        if (
-            at_period_end is False
-            and not subscription["cancel_at_period_end"]
-            and not (cancel_at == "")
-        ):
-            return
+    elif cancel_at == "" or (at_period_end is False and subscription["cancel_at_period_end"]):
         subscription.update(cancel_at_period_end=False, cancel_at=None, canceled_at=None)
         subscription["cancellation_details"]["reason"] = None
     elif cancel_at:
@@ -314,16 +253,7 @@ def _invoice(acct: Account, subscription_id: str, lines: list[Obj], params: Obj)
     lines = take_pending(acct, subscription_id) + lines
     if not lines:
         return
-    invoice = invoicing.draft(
-        acct,
-        acct.get("customer", subscription["customer"]),
-        lines,
-        reason="subscription_update",
-        currency=subscription["currency"],
-        period=(acct.now(), acct.now()),
-        subscription=subscription,
-        discount_ids=subscription["discounts"],
-    )
+    invoice = invoicing.draft_for(acct, subscription, lines, reason="subscription_update")
     subscription = acct.save(
         {**subscription, "latest_invoice": invoice["id"]}, "customer.subscription.updated"
     )
@@ -334,7 +264,7 @@ def _invoice(acct: Account, subscription_id: str, lines: list[Obj], params: Obj)
         return
     method = default_method(acct, subscription)
     outcome = method["_charge"] if method else "missing_payment_method"
-    if invoicing.attempt(acct, invoice["id"], method, outcome):
+    if collecting.attempt(acct, invoice["id"], method, outcome):
         return
     if params.get("payment_behavior") == "error_if_incomplete":
         refused = card_error(outcome)

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from . import deliveries, faults, paying, request_log
-from .errors import StripeError, invalid
-from .render import view
-from .resources import checkout, payment_methods, webhooks
-from .router import pattern_of
-from .store import Obj
-from .wire import Request, Response, json_response
+from infra.local.stripe_stand_in import deliveries, faults, paying, request_log
+from infra.local.stripe_stand_in.errors import StripeError, invalid
+from infra.local.stripe_stand_in.render import view
+from infra.local.stripe_stand_in.resources import checkout, payment_methods, webhooks
+from infra.local.stripe_stand_in.router import pattern_of
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.wire import Request, Response, json_response
 
 if TYPE_CHECKING:
-    from .core import StandIn
+    from infra.local.stripe_stand_in.core import StandIn
 
 _LONGEST_STEP_SECONDS = 10 * 366 * 86_400
 _MAX_WAIT_SECONDS = 30.0

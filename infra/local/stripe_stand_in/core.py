@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from stripe._api_version import _ApiVersion
 
-from . import (
+from infra.local.stripe_stand_in import (
     deliveries,
     faults,
     idempotency,
@@ -21,16 +18,16 @@ from . import (
     routes,
     timeline,
 )
-from .account import Account, Actor
-from .clock import Clock
-from .errors import StripeError
-from .ids import Ids
-from .params import as_list, decode_form
-from .render import expand, view
-from .router import Route, known_to_stripe, match
-from .schema import check_hash
-from .store import Obj, Store
-from .wire import Request, Response, json_response
+from infra.local.stripe_stand_in.account import Account, Actor
+from infra.local.stripe_stand_in.clock import Clock
+from infra.local.stripe_stand_in.errors import StripeError
+from infra.local.stripe_stand_in.fault_answers import answer_before, lose, server_error
+from infra.local.stripe_stand_in.gate import authenticate, typed_params, unknown_route
+from infra.local.stripe_stand_in.ids import Ids
+from infra.local.stripe_stand_in.render import expand, view
+from infra.local.stripe_stand_in.router import match
+from infra.local.stripe_stand_in.store import Obj, Store
+from infra.local.stripe_stand_in.wire import Request, Response, json_response
 
 API_VERSION: str = _ApiVersion.CURRENT
 _MAX_EXPANSIONS = 20
@@ -50,7 +47,7 @@ class StandIn:
         webhook_secret: str | None = None,
         webhook_events: tuple[str, ...] = ("*",),
     ) -> None:
-        assert routes.RESOURCES
+        routes.load()
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.store = Store(Path(state_file) if state_file is not None else None)
@@ -71,7 +68,7 @@ class StandIn:
         self, url: str, secret: str | None = None, events: tuple[str, ...] = ("*",)
     ) -> str:
         """The endpoint's secret; registering the same url again keeps the one endpoint."""
-        from .resources.webhooks import create  # noqa: PLC0415 - needs the route table loaded
+        from infra.local.stripe_stand_in.resources.webhooks import create  # noqa: PLC0415 - needs the route table loaded
 
         with self.change() as acct:
             for endpoint in acct.all("webhook_endpoint"):
@@ -163,7 +160,7 @@ class StandIn:
     # -- requests -------------------------------------------------------------------------------
     def handle(self, request: Request) -> Response:
         """The answer to one request, of the API, a control route or a page."""
-        from . import control, pages  # noqa: PLC0415 - they need this class
+        from infra.local.stripe_stand_in import control, pages  # noqa: PLC0415 - they need this class
 
         if request.path.startswith("/_stand_in/"):
             return control.handle(self, request)
@@ -189,27 +186,22 @@ class StandIn:
         if key:
             answer.headers.setdefault("Idempotency-Key", key)
         if fault is not None:
-            _lose(answer, fault)
+            lose(answer, fault)
         request_log.note(acct, request, answer.status, request_id)
         self.commit()
         return answer
 
     def _answer(self, request: Request, request_id: str, fault: Obj | None) -> Response:
-        _authenticate(request)
-        if fault is not None:
-            early = _fault_before(fault, request_id)
-            if early is not None:
-                if fault["stored"]:
-                    self._keep(request, early, request_id)
-                return early
-        key = request.header("Idempotency-Key") if request.method == "POST" else None
-        if key:
-            idempotency.check_key(key)
-            print_of_request = idempotency.fingerprint(request.method, request.path, request.body)
-            kept = idempotency.replay(self.account, key, print_of_request)
-            if kept is not None:
-                return kept
-        self.account.actor = Actor(request_id, key)
+        authenticate(request)
+        early = answer_before(fault, request_id) if fault is not None else None
+        if fault is not None and early is not None:
+            if fault["stored"]:
+                self._keep(request, early, request_id)
+            return early
+        kept = self._kept(request)
+        if kept is not None:
+            return kept
+        self.account.actor = Actor(request_id, _key_of(request))
         self.account.aliases = {}
         try:
             answer = self._execute(request)
@@ -224,20 +216,27 @@ class StandIn:
             self.store.rollback()
             raise
         if fault is not None and fault["kind"] == "500_after":
-            answer = _server_error(request_id)
+            answer = server_error(request_id)
         self._keep(request, answer, request_id)
         return answer
 
+    def _kept(self, request: Request) -> Response | None:
+        key = _key_of(request)
+        if key is None:
+            return None
+        idempotency.check_key(key)
+        return idempotency.replay(self.account, key, idempotency.fingerprint(request))
+
     def _keep(self, request: Request, answer: Response, request_id: str) -> None:
-        key = request.header("Idempotency-Key")
-        if key and request.method == "POST":
-            print_of_request = idempotency.fingerprint(request.method, request.path, request.body)
-            idempotency.keep(self.account, key, print_of_request, answer, request_id)
+        key = _key_of(request)
+        if key is not None:
+            mark = idempotency.fingerprint(request)
+            idempotency.keep(self.account, key, mark, answer, request_id)
 
     def _execute(self, request: Request) -> Response:
         found = match(request.method, request.path)
         if found is None:
-            raise _unknown_route(request)
+            raise unknown_route(request)
         operation, path_values = found
         params = typed_params(operation, request)
         expansions = params.pop("expand", [])
@@ -315,119 +314,6 @@ class StandIn:
                 self.changed.wait(left)
 
 
-def typed_params(operation: Route, request: Request) -> Obj:
-    """The request's parameters, refused unless the SDK's types allow them."""
-    text = request.query
-    if request.method == "POST":
-        try:
-            body = request.body.decode("utf-8")
-        except UnicodeDecodeError:
-            raise StripeError("Invalid request body encoding.", replayable=False) from None
-        text = "&".join(part for part in (request.query, body) if part)
-    elif request.body:
-        text = "&".join(part for part in (text, request.body.decode("utf-8", "replace")) if part)
-    raw = decode_form(text)
-    cls = operation.params_type()
-    if cls is None:
-        expansions = as_list(raw.pop("expand", {})) or []
-        if raw:
-            raise StripeError(
-                f"Received unknown parameter: {next(iter(raw))}",
-                code="parameter_unknown",
-                param=next(iter(raw)),
-                replayable=False,
-            )
-        return {"expand": expansions}
-    return check_hash(cls, raw)
-
-
-def _authenticate(request: Request) -> None:
-    """A test key was given; a live one is refused loudly, it must never get here."""
-    header = request.header("Authorization") or ""
-    scheme, _, given = header.partition(" ")
-    key = given.strip()
-    if scheme.lower() == "basic":
-        try:
-            key = base64.b64decode(key).decode("utf-8", "replace").partition(":")[0]
-        except (binascii.Error, ValueError):
-            key = ""
-    if key.startswith(("sk_live", "rk_live", "pk_live")):
-        message = "A live key was sent to the Stripe stand-in. Use a key that begins with sk_test_."
-    elif not key:
-        message = (
-            "You did not provide an API key. You need to provide your API key in the Authorization "
-            "header, using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
-        )
-    elif key.startswith(("sk_test_", "rk_test_")):
-        return
-    else:
-        message = f"Invalid API Key provided: {key[:8]}{'*' * 12}"
-    raise StripeError(message, status=401, replayable=False)
-
-
-def _unknown_route(request: Request) -> StripeError:
-    where = f"{request.method} {request.path}"
-    if known_to_stripe(request.method, request.path):
-        return StripeError(
-            f"The stand-in does not emulate {where}.",
-            status=501,
-            type="api_error",
-            code="not_emulated",
-            replayable=False,
-        )
-    return StripeError(
-        f"Unrecognized request URL ({request.method}: {request.path}).",
-        status=404,
-        replayable=False,
-    )
-
-
-def _server_error(request_id: str) -> Response:
-    error = StripeError(
-        "An unknown error occurred while processing your request.", status=500, type="api_error"
-    )
-    return json_response(500, error.body(request_id))
-
-
-def _fault_before(fault: Obj, request_id: str) -> Response | None:
-    """The answer of a fault that keeps the request from running."""
-    kind = fault["kind"]
-    if kind in ("429", "429_lock_timeout"):
-        code = "rate_limit" if kind == "429" else "lock_timeout"
-        message = (
-            "Request rate limit exceeded. Learn more about rate limits here "
-            "https://docs.stripe.com/rate-limits."
-            if kind == "429"
-            else "This object cannot be accessed right now because another API request or Stripe "
-            "process is currently accessing it."
-        )
-        headers = {"Stripe-Rate-Limited-Reason": "endpoint-rate"}
-        if fault["retry_after"] is not None:
-            headers["Retry-After"] = str(fault["retry_after"])
-        refused = StripeError(message, status=429, code=code)
-        return json_response(429, refused.body(request_id), headers)
-    if kind == "409":
-        refused = StripeError(
-            "There is currently another in-progress request using this Stripe API key and "
-            "idempotency key.",
-            status=409,
-            code="idempotency_key_in_use",
-            type="idempotency_error",
-        )
-        return json_response(409, refused.body(request_id))
-    if kind == "500_before":
-        return _server_error(request_id)
-    if kind in ("reset", "timeout_before"):
-        return Response(500, {}, b"")
-    return None
-
-
-def _lose(answer: Response, fault: Obj) -> None:
-    """Tells the transport to lose or delay the answer."""
-    kind: Any = fault["kind"]
-    if kind in ("timeout_after", "timeout_before"):
-        answer.delivery, answer.delay_seconds = "hang", fault["seconds"]
-    elif kind in ("reset", "reset_after"):
-        answer.delivery = "reset"
-    elif kind == "slow":
-        answer.delay_seconds = fault["seconds"]
+def _key_of(request: Request) -> str | None:
+    """Only what writes can be repeated under a key; GET and DELETE are repeatable as they are."""
+    return (request.header("Idempotency-Key") or None) if request.method == "POST" else None

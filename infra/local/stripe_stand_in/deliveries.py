@@ -8,12 +8,13 @@ import http.client
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from .account import Account
-from .clock import DAY
-from .render import view
-from .store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.clock import DAY
+from infra.local.stripe_stand_in.render import view
+from infra.local.stripe_stand_in.store import Obj
 
 # Short at first so that a local stack heals quickly, then as patient as Stripe.
 BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60, 300, 900, 3600)
@@ -53,9 +54,10 @@ def post(url: str, headers: dict[str, str], body: bytes) -> int:
         connection.request("POST", f"{path}?{parts.query}" if parts.query else path, body, headers)
         answer = connection.getresponse()
         answer.read()
-        return answer.status
     except http.client.HTTPException as broken:
         raise OSError(str(broken)) from broken
+    else:
+        return answer.status
     finally:
         connection.close()
 
@@ -136,7 +138,7 @@ def record(acct: Account, delivery_id: str, status: int | None, error: str | Non
     if delivery is None:
         return
     event = acct.find("event", delivery["event"])
-    arrived = status is not None and 200 <= status < 300
+    arrived = status is not None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     tries = delivery["attempts"] + 1
     over = acct.now() - delivery["created"] >= GIVE_UP_SECONDS
     acct.store.put(

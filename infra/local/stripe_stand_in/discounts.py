@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from .account import Account
-from .clock import add_months
-from .errors import invalid
-from .money import rounded
-from .rules import refuse
-from .store import Obj, copy_of
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.clock import add_months
+from infra.local.stripe_stand_in.errors import invalid
+from infra.local.stripe_stand_in.money import rounded
+from infra.local.stripe_stand_in.rules import refuse
+from infra.local.stripe_stand_in.store import Obj, copy_of
 
 
 def coupon_of(acct: Account, given: Obj, param: str) -> tuple[Obj, str | None]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from typing import Any
 
-from .account import Account
-from .errors import invalid
-from .router import all_routes, pattern_of
-from .store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import invalid
+from infra.local.stripe_stand_in.router import all_routes, pattern_of
+from infra.local.stripe_stand_in.store import Obj
 
 KINDS = (
     "429",

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 
-from .account import Account
-from .clock import DAY
-from .errors import StripeError
-from .store import Obj
-from .wire import Response
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.clock import DAY
+from infra.local.stripe_stand_in.errors import StripeError
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.wire import Request, Response
 
 _LONGEST_KEY = 255
 LIFETIME_SECONDS = DAY
 
 
-def fingerprint(method: str, path: str, body: bytes) -> str:
-    """What makes two requests the same."""
-    canonical = b"&".join(sorted(body.split(b"&")))
-    return hashlib.sha256(f"{method} {path}\n".encode() + canonical).hexdigest()
+def fingerprint(request: Request) -> str:
+    """What makes two requests the same: method, path, and parameters in whatever order."""
+    canonical = b"&".join(sorted(request.body.split(b"&")))
+    head = f"{request.method} {request.path}\n".encode()
+    return hashlib.sha256(head + canonical).hexdigest()
 
 
 def check_key(key: str) -> None:

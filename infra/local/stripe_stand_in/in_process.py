@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import stripe
 
-from .core import StandIn
-from .wire import Request
+from infra.local.stripe_stand_in.core import StandIn
+from infra.local.stripe_stand_in.wire import Request
 
 TEST_KEY = "sk_test_stand_in"
 ADDRESS = "http://stripe-stand-in.invalid"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from .errors import invalid
-from .store import Obj
+from infra.local.stripe_stand_in.errors import invalid
+from infra.local.stripe_stand_in.store import Obj
 
 
 def rounded(value: Decimal) -> int:

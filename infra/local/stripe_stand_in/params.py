@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .errors import malformed
+from infra.local.stripe_stand_in.errors import malformed
 
 _SEGMENT = re.compile(r"\[([^\[\]]*)\]")
 
@@ -24,7 +24,7 @@ def decode_form(text: str) -> dict[str, Any]:
 def _place(tree: dict[str, Any], path: list[str], value: str, name: str) -> None:
     node = tree
     for segment, following in zip(path, [*path[1:], None], strict=True):
-        key = segment if segment else str(len(node))
+        key = segment or str(len(node))
         if following is None:
             node[key] = value
             return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import invoicing, shape
-from .account import Account
-from .errors import invalid
-from .resources import checkout, customers, payment_methods
-from .store import Obj
-from .subscribing import start
+from infra.local.stripe_stand_in import collecting, shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import invalid
+from infra.local.stripe_stand_in.resources import checkout, customers, payment_methods
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import start
 
 GOOD_CARD = "4242424242424242"
 _GUEST_EMAIL = "buyer@example.com"
@@ -70,8 +70,8 @@ def decline(acct: Account, session_id: str, decline_code: str) -> Obj:
     amount = session["amount_total"] or 0
     if amount:
         currency = session["currency"]
-        intent = invoicing.new_intent(acct, amount, currency, session["customer"])
-        invoicing.charge(acct, intent["id"], None, decline_code)
+        intent = collecting.new_intent(acct, amount, currency, session["customer"])
+        collecting.charge(acct, intent["id"], None, decline_code)
     return session
 
 
@@ -126,11 +126,11 @@ def _charge_once(acct: Account, session: Obj, method: Obj | None) -> None:
     if session["amount_total"] == 0:
         session["payment_status"] = "no_payment_required"
         return
-    intent = invoicing.new_intent(
+    intent = collecting.new_intent(
         acct, session["amount_total"], session["currency"], session["customer"]
     )
     acct.save({**intent, "metadata": dict(session["_payment_metadata"])})
-    invoicing.charge(acct, intent["id"], method, "ok")
+    collecting.charge(acct, intent["id"], method, "ok")
     session["payment_intent"] = intent["id"]
     session["payment_status"] = "paid"
 

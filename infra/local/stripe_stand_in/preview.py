@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import changing, invoicing, renewing
-from .account import Account
-from .errors import malformed
-from .rules import exclusive
-from .store import Obj, copy_of
-from .subscribing import build, extra_lines, first_lines, is_metered, licensed_line, set_period
+from infra.local.stripe_stand_in import changing, invoicing, renewing
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import malformed
+from infra.local.stripe_stand_in.rules import exclusive
+from infra.local.stripe_stand_in.store import Obj, copy_of
+from infra.local.stripe_stand_in.subscribing import build, first_lines
+from infra.local.stripe_stand_in.subscription_parts import (
+    extra_lines,
+    is_metered,
+    licensed_line,
+    set_period,
+)
 
 _CHANGES = (
     "items",
@@ -29,28 +35,21 @@ def upcoming(acct: Account, params: Obj) -> Obj:
     if "schedule" in params or "schedule_details" in params:
         raise malformed("The stand-in does not emulate previews of schedules.", "schedule")
     with acct.muted():
-        if "subscription" in params:
-            found = _of_existing(acct, params)
-        else:
-            found = _of_new(acct, params)
-        return copy_of(found)
+        made = _of_existing if "subscription" in params else _of_new
+        return copy_of(made(acct, params))
 
 
 def _finish(
     acct: Account, subscription: Obj, lines: list[Obj], reason: str, period: tuple[int, int]
 ) -> Obj:
-    invoice = invoicing.draft(
+    return invoicing.draft_for(
         acct,
-        acct.get("customer", subscription["customer"]),
+        subscription,
         lines,
         reason=reason,
-        currency=subscription["currency"],
         period=period,
-        subscription=subscription,
-        discount_ids=subscription["discounts"],
         extra={"id": acct.ids.new("invoice").replace("in_1", "upcoming_in_1", 1)},
     )
-    return invoice
 
 
 def _of_existing(acct: Account, params: Obj) -> Obj:
@@ -93,7 +92,7 @@ def _of_new(acct: Account, params: Obj) -> Obj:
     if "customer" in params:
         customer = acct.get("customer", params["customer"], "customer")
     else:
-        from .resources.customers import create  # noqa: PLC0415 - a passing customer only
+        from infra.local.stripe_stand_in.resources.customers import create  # noqa: PLC0415 - a passing customer only
 
         customer = create(acct, {})
     trial_end = given.get("trial_end")
@@ -106,7 +105,7 @@ def _of_new(acct: Account, params: Obj) -> Obj:
     }
     subscription = build(acct, spec)
     if "discounts" in params:
-        from .discounts import redeem  # noqa: PLC0415 - only here
+        from infra.local.stripe_stand_in.discounts import redeem  # noqa: PLC0415 - only here
 
         subscription["discounts"] = redeem(
             acct, params["discounts"], "discounts", customer=customer["id"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import shape
-from .errors import malformed
-from .store import Obj, copy_of
+from infra.local.stripe_stand_in import shape
+from infra.local.stripe_stand_in.errors import malformed
+from infra.local.stripe_stand_in.store import Obj, copy_of
 
 if TYPE_CHECKING:
-    from .account import Account
+    from infra.local.stripe_stand_in.account import Account
 
 # Fields holding an id, and the kind of object behind it.
 _REFERENCES: dict[str, str] = {
@@ -140,39 +141,49 @@ def _resolve(acct: Account, value: Any, field: str, path: str) -> Any:
 
 def _hidden(acct: Account, node: Obj, field: str) -> Any:
     """Fields that exist only when asked for."""
-    key = (node.get("object"), field)
-    stored = acct.find(str(node.get("object")), str(node.get("id")))
+    key = (str(node.get("object")), field)
+    stored = acct.find(key[0], str(node.get("id")))
     if stored is None:
         return None
     if key in _KEPT_ASIDE:
         return copy_of({"value": stored.get(f"_{field}")})["value"]
-    if key == ("checkout.session", "line_items"):
-        return listing(
-            f"/v1/checkout/sessions/{node['id']}/line_items",
-            [line_view(acct, line) for line in stored["_line_items"][:10]],
-            has_more=len(stored["_line_items"]) > 10,
-        )
-    if key == ("invoice", "payments"):
-        payments = [p for p in acct.all("invoice_payment") if p["invoice"] == node["id"]]
-        return listing("/v1/invoice_payments", [view(acct, p) for p in reversed(payments)])
-    if key == ("invoice", "confirmation_secret"):
-        return stored.get("_confirmation_secret")
-    if key == ("customer", "subscriptions"):
-        found = [s for s in acct.all("subscription") if s["customer"] == node["id"]]
-        live = [s for s in found if s["status"] not in ("canceled", "incomplete_expired")]
-        return listing(
-            f"/v1/customers/{node['id']}/subscriptions", [view(acct, s) for s in reversed(live)]
-        )
-    if key in (("customer", "sources"), ("customer", "tax_ids")):
-        return listing(f"/v1/customers/{node['id']}/{field}", [])
-    return None
+    made = _MADE_ON_DEMAND.get(key)
+    return made(acct, stored) if made is not None else None
 
 
+def _lines(acct: Account, session: Obj) -> Obj:
+    lines = session["_line_items"]
+    shown = [line_view(acct, line) for line in lines[:_INLINE_LINES]]
+    url = f"/v1/checkout/sessions/{session['id']}/line_items"
+    return listing(url, shown, has_more=len(lines) > _INLINE_LINES)
+
+
+def _payments(acct: Account, invoice: Obj) -> Obj:
+    found = [p for p in acct.all("invoice_payment") if p["invoice"] == invoice["id"]]
+    return listing("/v1/invoice_payments", [view(acct, p) for p in reversed(found)])
+
+
+def _subscriptions(acct: Account, customer: Obj) -> Obj:
+    found = [s for s in acct.all("subscription") if s["customer"] == customer["id"]]
+    live = [s for s in found if s["status"] not in ("canceled", "incomplete_expired")]
+    url = f"/v1/customers/{customer['id']}/subscriptions"
+    return listing(url, [view(acct, s) for s in reversed(live)])
+
+
+_INLINE_LINES = 10
 _KEPT_ASIDE = {
     ("price", "tiers"),
     ("price", "currency_options"),
     ("coupon", "applies_to"),
     ("coupon", "currency_options"),
+    ("invoice", "confirmation_secret"),
+}
+_MADE_ON_DEMAND: dict[tuple[str, str], Callable[[Account, Obj], Obj]] = {
+    ("checkout.session", "line_items"): _lines,
+    ("invoice", "payments"): _payments,
+    ("customer", "subscriptions"): _subscriptions,
+    ("customer", "sources"): lambda _, obj: listing(f"/v1/customers/{obj['id']}/sources", []),
+    ("customer", "tax_ids"): lambda _, obj: listing(f"/v1/customers/{obj['id']}/tax_ids", []),
 }
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from . import discounts, invoicing
-from .account import Account
-from .changing import take_pending
-from .clock import HOUR
-from .money import cost
-from .resources.meters import usage
-from .store import Obj
-from .subscribing import (
-    WARNING_SECONDS,
+from infra.local.stripe_stand_in import collecting, discounts, invoicing
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.changing import take_pending
+from infra.local.stripe_stand_in.clock import HOUR
+from infra.local.stripe_stand_in.invoice_lines import item_line
+from infra.local.stripe_stand_in.money import cost
+from infra.local.stripe_stand_in.resources.meters import usage
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscribing import WARNING_SECONDS, end, is_live, settle
+from infra.local.stripe_stand_in.subscription_parts import (
     default_method,
-    end,
-    is_live,
     is_metered,
     licensed_line,
     set_period,
-    settle,
 )
 
 INCOMPLETE_SECONDS = 23 * HOUR
@@ -76,7 +74,7 @@ def _expire(acct: Account, subscription: Obj) -> None:
     end(acct, subscription["id"], "incomplete_expired")
     invoice = acct.find("invoice", subscription["latest_invoice"] or "")
     if invoice is not None and invoice["status"] == "open":
-        invoicing.close(acct, invoice["id"], "void")
+        collecting.close(acct, invoice["id"], "void")
 
 
 def _next_period(acct: Account, subscription_id: str, moment: int) -> None:
@@ -95,18 +93,18 @@ def _next_period(acct: Account, subscription_id: str, moment: int) -> None:
             lines.append(licensed_line(acct, subscription, item))
     lines = take_pending(acct, subscription_id) + lines
     pause = subscription["pause_collection"]
-    waits = pause is None or pause["behavior"] != "keep_as_draft"
-    invoice = invoicing.draft(
+    extra: Obj = {"automatically_finalizes_at": acct.now() + HOUR}
+    if pause is not None and pause["behavior"] == "keep_as_draft":
+        extra = {"auto_advance": False}
+    elif subscription["status"] == "unpaid":
+        extra = {}
+    invoice = invoicing.draft_for(
         acct,
-        acct.get("customer", subscription["customer"]),
+        subscription,
         lines,
         reason="subscription_cycle",
-        currency=subscription["currency"],
         period=(begun, ended),
-        subscription=subscription,
-        discount_ids=subscription["discounts"],
-        waits=waits and subscription["status"] != "unpaid",
-        extra=None if waits else {"auto_advance": False},
+        extra=extra,
     )
     subscription["latest_invoice"] = invoice["id"]
     subscription["discounts"] = discounts.spend_once(acct, subscription["discounts"])
@@ -153,19 +151,7 @@ def metered_lines(acct: Account, subscription: Obj, item: Obj) -> list[Obj]:
     free = subscription["status"] == "trialing"
     used = usage(acct, meter, subscription["customer"], start, stop)
     amount = 0 if free else cost(price, used, subscription["currency"])
-    return [
-        invoicing.line(
-            acct,
-            price,
-            amount,
-            (start, stop),
-            currency=subscription["currency"],
-            quantity=used,
-            parent=invoicing.item_parent(subscription, item, proration=False),
-            description=acct.get("product", price["product"])["name"],
-            metadata=subscription["metadata"],
-        )
-    ]
+    return [item_line(acct, subscription, item, amount, (start, stop), quantity=used)]
 
 
 def _bill_last_usage(acct: Account, subscription: Obj) -> None:
@@ -177,16 +163,7 @@ def _bill_last_usage(acct: Account, subscription: Obj) -> None:
     lines = take_pending(acct, subscription["id"]) + [line for line in lines if line["amount"]]
     if not lines:
         return
-    invoice = invoicing.draft(
-        acct,
-        acct.get("customer", subscription["customer"]),
-        lines,
-        reason="subscription_cycle",
-        currency=subscription["currency"],
-        period=(acct.now(), acct.now()),
-        subscription=subscription,
-        discount_ids=subscription["discounts"],
-    )
+    invoice = invoicing.draft_for(acct, subscription, lines, reason="subscription_cycle")
     acct.save({**subscription, "latest_invoice": invoice["id"]})
     collect(acct, invoice["id"])
 
@@ -198,7 +175,7 @@ def collect(acct: Account, invoice_id: str) -> None:
     pause = subscription["pause_collection"] if subscription else None
     invoice = invoicing.finalize(acct, invoice_id)
     if pause is not None and invoice["status"] == "open":
-        invoicing.close(
+        collecting.close(
             acct, invoice_id, "void" if pause["behavior"] == "void" else "uncollectible"
         )
     elif invoice["status"] == "paid":
@@ -223,7 +200,7 @@ def try_payment(acct: Account, invoice_id: str) -> None:
         return
     method = default_method(acct, subscription)
     outcome = method["_charge"] if method else "missing_payment_method"
-    if invoicing.attempt(acct, invoice_id, method, outcome):
+    if collecting.attempt(acct, invoice_id, method, outcome):
         settle(acct, invoice_id)
         return
     if acct.get("invoice", invoice_id)["next_payment_attempt"] is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
-from .account import Account
-from .store import Obj
-from .wire import Request
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.wire import Request
 
 _KEPT = 5_000
 _SECRET_HEADERS = {"authorization", "cookie", "x-stripe-client-user-agent"}

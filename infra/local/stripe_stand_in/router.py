@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from . import operations
+from infra.local.stripe_stand_in import operations
 
 Handler = Callable[..., dict[str, Any]]
+# Where the noun stands in /v1/<noun>/...
+_NOUN = 2
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 
 
@@ -59,9 +61,14 @@ def match(method: str, path: str) -> tuple[Route, list[str]] | None:
     """The route and the path's decoded placeholders, or None."""
     for pattern, found in _routes.get((method, path.count("/")), ()):
         hit = pattern.match(path)
-        if hit:
+        if hit and not ("{" in found.template and _is_fixed(method, path)):
             return found, [unquote(group) for group in hit.groups()]
     return None
+
+
+def _is_fixed(method: str, path: str) -> bool:
+    """Whether Stripe has an operation of exactly this path: /v1/products/search is no product."""
+    return (method, path) in operations.templates(path.split("/")[_NOUN])
 
 
 def all_routes() -> list[Route]:
@@ -75,9 +82,9 @@ def all_routes() -> list[Route]:
 def known_to_stripe(method: str, path: str) -> bool:
     """Whether the SDK has this operation though the stand-in does not emulate it."""
     segments = path.split("/")
-    if len(segments) < 3:
+    if len(segments) <= _NOUN:
         return False
     return any(
         known_method == method and pattern_of(template.replace("{}", "{id}")).match(path)
-        for known_method, template in operations.templates(segments[2])
+        for known_method, template in operations.templates(segments[_NOUN])
     )

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from .account import Account
-from .errors import invalid, malformed
-from .render import listing
-from .store import Obj
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.errors import invalid, malformed
+from infra.local.stripe_stand_in.render import listing
+from infra.local.stripe_stand_in.store import Obj
 
 _METADATA_KEYS, _METADATA_KEY_LENGTH, _METADATA_VALUE_LENGTH = 50, 40, 500
 _DEFAULT_LIMIT, _MAX_LIMIT = 10, 100
@@ -146,8 +146,8 @@ def require_one(params: Obj, *names: str) -> None:
 
 
 def refuse(
-    condition: bool, message: str, param: str | None = None, code: str | None = None
+    condition: object, message: str, param: str | None = None, code: str | None = None
 ) -> None:
-    """Nothing when the condition is false, Stripe's refusal otherwise."""
+    """Nothing when the condition does not hold, Stripe's refusal otherwise."""
     if condition:
         raise invalid(message, param, code)

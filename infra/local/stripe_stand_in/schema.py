@@ -12,14 +12,14 @@ import typing
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from types import SimpleNamespace
+from types import NoneType, SimpleNamespace
 from typing import Any, Literal
 
 import typing_extensions as te
 from stripe._request_options import RequestOptions
 
-from .errors import StripeError, malformed
-from .params import as_list, flat_name
+from infra.local.stripe_stand_in.errors import StripeError, malformed
+from infra.local.stripe_stand_in.params import as_list, flat_name
 
 _OPTION_NAMES = frozenset(RequestOptions.__annotations__)
 _INTEGER = re.compile(r"-?\d+\Z")
@@ -36,31 +36,43 @@ _SCALARS: dict[Any, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
+    """A plain value of this kind."""
+
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """One of these literals."""
+
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
+    """A list, indexed in the form."""
+
     item: Spec
 
 
 @dataclass(frozen=True, slots=True)
 class MapOf:
+    """Free keys, all of one kind of value."""
+
     value: Spec
 
 
 @dataclass(frozen=True, slots=True)
 class Hash:
+    """A closed set of named parameters."""
+
     cls: type
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
+    """Whichever of these fits."""
+
     options: tuple[Spec, ...]
 
 
@@ -71,6 +83,8 @@ UNSET = Choice(("",))
 
 @dataclass(frozen=True, slots=True)
 class Fields:
+    """The parameters of one TypedDict."""
+
     specs: dict[str, Spec]
     required: frozenset[str]
 
@@ -87,28 +101,29 @@ def fields_of(cls: type) -> Fields:
     hints = te.get_type_hints(own, vars(sys.modules[cls.__module__]), include_extras=True)
     specs = {name: _spec(hint) for name, hint in hints.items()}
     # Not `__required_keys__`: postponed annotations hide NotRequired from it.
-    required = {name for name, hint in hints.items() if te.get_origin(hint) is not te.NotRequired}
+    origins: dict[str, Any] = {name: te.get_origin(hint) for name, hint in hints.items()}
+    required = {name for name, origin in origins.items() if origin is not te.NotRequired}
     return Fields(specs, frozenset(required))
 
 
 def _spec(hint: Any) -> Spec:
-    origin = te.get_origin(hint)
-    arguments = te.get_args(hint)
+    origin: Any = te.get_origin(hint)
+    arguments: tuple[Any, ...] = te.get_args(hint)
     if origin in (te.NotRequired, te.Required):
-        return _spec(arguments[0])
-    if hint in _SCALARS:
-        return Scalar(_SCALARS[hint])
-    if origin is Literal:
-        return Choice(tuple("true" if v is True else str(v) for v in arguments))
-    if origin is list:
-        return ListOf(_spec(arguments[0]))
-    if origin is dict or getattr(origin, "__name__", "") == "UntypedStripeObject":
-        return MapOf(_spec(arguments[-1]))
-    if _is_union(origin):
-        return _union([_spec(argument) for argument in arguments if argument is not type(None)])
-    if isinstance(hint, type):
-        return Hash(hint)
-    return Scalar("any")
+        found = _spec(arguments[0])
+    elif hint in _SCALARS:
+        found = Scalar(_SCALARS[hint])
+    elif origin is Literal:
+        found = Choice(tuple("true" if v is True else str(v) for v in arguments))
+    elif origin is list:
+        found = ListOf(_spec(arguments[0]))
+    elif origin is dict or getattr(origin, "__name__", "") == "UntypedStripeObject":
+        found = MapOf(_spec(arguments[-1]))
+    elif _is_union(origin):
+        found = _union([_spec(argument) for argument in arguments if argument is not NoneType])
+    else:
+        found = Hash(hint) if isinstance(hint, type) else Scalar("any")
+    return found
 
 
 def _is_union(origin: Any) -> bool:
@@ -158,24 +173,36 @@ def check(spec: Spec, raw: Any, name: str) -> Any:
     """One typed value, `""` kept where Stripe lets it unset."""
     if isinstance(spec, OneOf):
         return _check_one_of(spec, raw, name)
-    if isinstance(spec, Hash):
-        if raw == {} or raw == "":
-            return {}
-        if not isinstance(raw, dict):
-            raise malformed("Invalid object", name)
-        return check_hash(spec.cls, raw, name)
-    if isinstance(spec, MapOf):
-        if raw == "":
-            return ""
-        if not isinstance(raw, dict):
-            raise malformed("Invalid object", name)
-        return {key: _map_value(spec.value, v, flat_name(name, key)) for key, v in raw.items()}
+    if isinstance(spec, MapOf) and raw == "":
+        return ""
+    if isinstance(spec, Hash | MapOf):
+        return _check_object(spec, raw, name)
     if isinstance(spec, ListOf):
         values = as_list(raw)
         if values is None:
             raise malformed("Invalid array", name)
         return [check(spec.item, value, f"{name}[{i}]") for i, value in enumerate(values)]
     return _check_scalar(spec, raw, name)
+
+
+def _check_object(spec: Hash | MapOf, raw: Any, name: str) -> dict[str, Any]:
+    if raw == "":
+        raise _not_unsettable(name)
+    if not isinstance(raw, dict):
+        raise malformed("Invalid object", name)
+    if isinstance(spec, Hash):
+        return check_hash(spec.cls, raw, name)
+    return {key: _map_value(spec.value, v, flat_name(name, key)) for key, v in raw.items()}
+
+
+def _not_unsettable(name: str) -> StripeError:
+    return malformed(
+        f"You passed an empty string for '{name}'. We assume empty values are an attempt to "
+        f"unset a parameter; however '{name}' cannot be unset. You should remove '{name}' "
+        "from your request or supply a non-empty value.",
+        name,
+        "parameter_invalid_empty",
+    )
 
 
 def _map_value(spec: Spec, raw: Any, name: str) -> Any:
@@ -188,20 +215,18 @@ def _check_one_of(spec: OneOf, raw: Any, name: str) -> Any:
         return ""
     if raw == "" and any(isinstance(o, MapOf) for o in spec.options):
         return ""
-    failure: StripeError | None = None
-    for option in spec.options:
-        if option == UNSET:
-            continue
+    # The refusal of an option with the same form as the value explains most, so it goes last.
+    options = sorted(
+        (option for option in spec.options if option != UNSET),
+        key=lambda option: isinstance(raw, dict) == isinstance(option, Hash | MapOf | ListOf),
+    )
+    refused = malformed("Invalid value", name)
+    for option in options:
         try:
             return check(option, raw, name)
-        except StripeError as refused:
-            # The refusal of the option with the same form as the value explains most.
-            if failure is None or isinstance(raw, dict) == isinstance(
-                option, Hash | MapOf | ListOf
-            ):
-                failure = refused
-    assert failure is not None
-    raise failure
+        except StripeError as failure:
+            refused = failure
+    raise refused
 
 
 def _check_scalar(spec: Scalar | Choice, raw: Any, name: str) -> Any:
@@ -219,13 +244,7 @@ def _check_scalar(spec: Scalar | Choice, raw: Any, name: str) -> Any:
             raise malformed(f"Invalid {name}: must be one of {listed}", name)
         return True if spec.values == ("true",) else raw
     if raw == "":
-        raise malformed(
-            f"You passed an empty string for '{name}'. We assume empty values are an attempt to "
-            f"unset a parameter; however '{name}' cannot be unset. You should remove '{name}' "
-            "from your request or supply a non-empty value.",
-            name,
-            "parameter_invalid_empty",
-        )
+        raise _not_unsettable(name)
     return _convert(spec.kind, raw, name)
 
 

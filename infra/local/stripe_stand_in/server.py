@@ -6,13 +6,14 @@ import logging
 import socket
 import threading
 import time
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from . import deliveries
-from .core import StandIn
-from .wire import Request, Response
+from infra.local.stripe_stand_in import deliveries
+from infra.local.stripe_stand_in.core import StandIn
+from infra.local.stripe_stand_in.wire import Request, Response
 
 _HOST = "127.0.0.1"
 _MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -50,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             answer = Response(500, {"Content-Type": "application/json"}, _CRASH)
-        if answer.status >= 500:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("%s %s -> %s", request.method, request.path, answer.status)
         if answer.delay_seconds:
             self.server.closing.wait(answer.delay_seconds)
@@ -98,7 +99,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
         """A client that went away is no error."""
-        log.debug("connection from %s ended early", client_address, exc_info=True)
+        log.debug("connection from %s ended early", client_address)
 
 
 class StandInServer:
@@ -121,10 +122,11 @@ class StandInServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        assert self._server is not None
+        if self._server is None:
+            raise RuntimeError("The stand-in has not been started.")
         return f"http://{_HOST}:{self._server.server_address[1]}"
 
-    def start(self) -> StandInServer:
+    def start(self) -> Self:
         """It listens and delivers; raises PortInUseError when the port is taken."""
         self._closing.clear()
         try:
@@ -156,7 +158,7 @@ class StandInServer:
             thread.join(timeout=deliveries.TIMEOUT_SECONDS + 1)
         self._threads = []
 
-    def __enter__(self) -> StandInServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:

@@ -31,8 +31,8 @@ def sdk_class(kind: str) -> type:
     cls = getattr(import_module(module), class_name)
     for part in inner.split(".") if inner else ():
         cls = getattr(cls, part)
-    assert isinstance(cls, type)
-    return cls
+    found: type = cls
+    return found
 
 
 def nullable(annotation: Any) -> bool:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import discounts, invoicing, shape
-from .account import Account
-from .clock import DAY, period_end
-from .errors import StripeError, card_error, invalid
-from .money import cost, share
-from .render import listing
-from .resources import payment_methods, prices
-from .rules import merge_metadata, refuse
-from .store import Obj
+from infra.local.stripe_stand_in import collecting, discounts, invoicing, shape
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.clock import DAY, period_end
+from infra.local.stripe_stand_in.errors import StripeError, card_error
+from infra.local.stripe_stand_in.money import cost, share
+from infra.local.stripe_stand_in.render import listing
+from infra.local.stripe_stand_in.rules import merge_metadata, refuse
+from infra.local.stripe_stand_in.store import Obj
+from infra.local.stripe_stand_in.subscription_parts import (
+    currency_of,
+    default_method,
+    extra_lines,
+    is_metered,
+    licensed_line,
+    new_item,
+    set_period,
+)
 
 WARNING_SECONDS = 3 * DAY
 DEAD = ("canceled", "incomplete_expired")
@@ -21,117 +29,6 @@ DEAD = ("canceled", "incomplete_expired")
 def is_live(subscription: Obj) -> bool:
     """Whether the subscription can still come back to life."""
     return subscription["status"] not in DEAD
-
-
-def price_of(acct: Account, entry: Obj, param: str) -> Obj:
-    """The active price an entry names, or a new one from its `price_data`."""
-    if "price_data" in entry:
-        return prices.create(acct, entry["price_data"])
-    given = entry.get("price") or entry.get("plan")
-    if given is None:
-        raise invalid("An item needs a `price`.", f"{param}[price]", "parameter_missing")
-    price = acct.get("price", given, f"{param}[price]")
-    refuse(
-        not price["active"],
-        f"The price specified is inactive. This field only accepts active prices. ({given})",
-        f"{param}[price]",
-    )
-    return price
-
-
-def new_item(acct: Account, subscription_id: str, entry: Obj, param: str) -> Obj:
-    """An item of a recurring price; its period is set by the caller."""
-    price = price_of(acct, entry, param)
-    refuse(
-        price["type"] != "recurring",
-        "The price specified is set to `type=one_time` but this field only accepts prices with "
-        "`type=recurring`.",
-        f"{param}[price]",
-    )
-    metered = price["recurring"]["usage_type"] == "metered"
-    refuse(
-        metered and "quantity" in entry,
-        "You cannot set a quantity for a metered price.",
-        f"{param}[quantity]",
-    )
-    item = acct.new(
-        "subscription_item",
-        current_period_end=0,
-        current_period_start=0,
-        discounts=[],
-        metadata=merge_metadata({}, entry.get("metadata")),
-        price=price["id"],
-        quantity=None if metered else entry.get("quantity", 1),
-        subscription=subscription_id,
-        tax_rates=[],
-        plan=None,
-    )
-    if metered:
-        # Stripe leaves the quantity of metered items out altogether.
-        del item["quantity"]
-    acct.store.put("_item_owner", item["id"], {"id": item["id"], "subscription": subscription_id})
-    return item
-
-
-def currency_of(acct: Account, items: list[Obj], wanted: str | None) -> str:
-    """The one currency of all items."""
-    found = [acct.get("price", item["price"]) for item in items]
-    currency: str = wanted or found[0]["currency"]
-    for price in found:
-        refuse(
-            currency not in price["_currency_options"],
-            f"The price `{price['id']}` is not available in the currency `{currency}`.",
-            "items",
-        )
-    return currency
-
-
-def set_period(acct: Account, item: Obj, anchor: int, start: int) -> None:
-    """The item's period begins at `start` and ends at the next boundary after it."""
-    recurring = acct.get("price", item["price"])["recurring"]
-    item["current_period_start"] = start
-    item["current_period_end"] = period_end(
-        anchor, start, recurring["interval"], recurring["interval_count"]
-    )
-
-
-def licensed_line(acct: Account, subscription: Obj, item: Obj, amount: int | None = None) -> Obj:
-    """The invoice line for an item's current period."""
-    price = acct.get("price", item["price"])
-    currency = subscription["currency"]
-    product = acct.get("product", price["product"])
-    gross = cost(price, item["quantity"], currency) if amount is None else amount
-    return invoicing.line(
-        acct,
-        price,
-        gross,
-        (item["current_period_start"], item["current_period_end"]),
-        currency=currency,
-        quantity=item["quantity"],
-        parent=invoicing.item_parent(subscription, item, proration=False),
-        description=f"{item['quantity']} × {product['name']}",
-        metadata=subscription["metadata"],
-    )
-
-
-def is_metered(acct: Account, item: Obj) -> bool:
-    """Whether the item is billed by usage after its period."""
-    return bool(acct.get("price", item["price"])["recurring"]["usage_type"] == "metered")
-
-
-def default_method(acct: Account, subscription: Obj) -> Obj | None:
-    """The payment method that pays: the subscription's, else the customer's."""
-    customer = acct.get("customer", subscription["customer"])
-    for method_id in (
-        subscription["default_payment_method"],
-        subscription["default_source"],
-        customer["invoice_settings"]["default_payment_method"],
-        customer["default_source"],
-    ):
-        found = acct.find("payment_method", method_id) if method_id else None
-        if found is not None and found["customer"] is not None:
-            return found
-    return None
 
 
 def build(acct: Account, spec: Obj) -> Obj:
@@ -157,7 +54,9 @@ def build(acct: Account, spec: Obj) -> Obj:
     return acct.new(
         "subscription",
         id=subscription_id,
-        automatic_tax=shape.new("subscription:AutomaticTax", enabled=False),
+        automatic_tax=shape.new(
+            "subscription:AutomaticTax", **(spec.get("automatic_tax") or {"enabled": False})
+        ),
         billing_cycle_anchor=anchor,
         billing_mode=_billing_mode(spec),
         billing_schedules=[],
@@ -221,28 +120,6 @@ def first_lines(acct: Account, subscription: Obj) -> list[Obj]:
     return lines
 
 
-def extra_lines(acct: Account, entries: Any, currency: str, param: str) -> list[Obj]:
-    """One-time prices added to an invoice."""
-    lines = []
-    for i, entry in enumerate(entries or []):
-        price = price_of(acct, entry, f"{param}[{i}]")
-        quantity = entry.get("quantity", 1)
-        product = acct.get("product", price["product"])
-        lines.append(
-            invoicing.line(
-                acct,
-                price,
-                cost(price, quantity, currency),
-                (acct.now(), acct.now()),
-                currency=currency,
-                quantity=quantity,
-                parent=None,
-                description=product["name"],
-            )
-        )
-    return lines
-
-
 def start(acct: Account, spec: Obj) -> Obj:
     """A stored subscription with its first invoice; who pays how decides its status."""
     subscription = build(acct, spec)
@@ -292,17 +169,7 @@ def _require_method(acct: Account, subscription: Obj) -> None:
 
 
 def _first_invoice(acct: Account, subscription: Obj, lines: list[Obj], spec: Obj) -> None:
-    customer = acct.get("customer", subscription["customer"])
-    invoice = invoicing.draft(
-        acct,
-        customer,
-        lines,
-        reason="subscription_create",
-        currency=subscription["currency"],
-        period=(acct.now(), acct.now()),
-        subscription=subscription,
-        discount_ids=subscription["discounts"],
-    )
+    invoice = invoicing.draft_for(acct, subscription, lines, reason="subscription_create")
     left = subscription["discounts"]
     if subscription["status"] != "trialing":
         left = discounts.spend_once(acct, left)
@@ -326,7 +193,7 @@ def _after_first_payment(acct: Account, subscription: Obj, invoice: Obj, spec: O
         return "incomplete"
     method = default_method(acct, subscription)
     outcome = spec.get("outcome") or (method["_charge"] if method else "missing_payment_method")
-    if invoicing.attempt(acct, invoice["id"], method, outcome):
+    if collecting.attempt(acct, invoice["id"], method, outcome):
         return "active"
     if behavior == "error_if_incomplete":
         refused = card_error(outcome)
@@ -387,11 +254,3 @@ def settle(acct: Account, invoice_id: str) -> None:
     back = subscription["status"] in ("incomplete", "past_due", "unpaid")
     if back and subscription["latest_invoice"] == invoice_id:
         acct.save({**subscription, "status": "active"}, "customer.subscription.updated")
-
-
-def resolve_method(acct: Account, given: str | None, param: str) -> str | None:
-    """The id of a payment method given by id or test token."""
-    if not given:
-        return None
-    found: str = payment_methods.resolve(acct, given, param)["id"]
-    return found

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import renewing
-from .account import Account
-from .resources import checkout, schedules
-from .store import Obj
+from infra.local.stripe_stand_in import renewing
+from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.resources import checkout, schedules
+from infra.local.stripe_stand_in.store import Obj
 
 # A change to one of these may change what is due next.
 KINDS = {"checkout.session", "subscription", "invoice", "subscription_schedule"}

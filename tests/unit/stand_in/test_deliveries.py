@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import stripe
 
-from infra.local.stripe_stand_in import StandIn
+from infra.local.stripe_stand_in import Request, StandIn
 
 HOUR = 3_600
 SECRET = "whsec_first"
@@ -150,8 +150,6 @@ def test_mode_drop_loses_events_that_a_retry_brings_back(
     assert stand_in.deliver_due(receiver) == 0
     lost = api.events.list({"delivery_success": False}).data
     assert [event.type for event in lost] == ["product.created"]
-    from infra.local.stripe_stand_in import Request
-
     headers = {"Authorization": "Bearer sk_test_x"}
     stand_in.handle(Request("POST", f"/v1/events/{lost[0].id}/retry", "", headers))
     stand_in.deliver_due(receiver)

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 import stripe
 
+from infra.local.stripe_stand_in import Request
+
 DAY = 86_400
 START = 1_767_225_600
 
@@ -328,8 +330,6 @@ def test_schedule_that_cancels_ends_its_subscription(
 
 
 def test_portal_session_leads_to_a_page(api: Any, stand_in: Any, subscription: Any) -> None:
-    from infra.local.stripe_stand_in import Request
-
     session = api.billing_portal.sessions.create(
         {"customer": subscription.customer, "return_url": "https://shop.example/account"}
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.local.stripe_stand_in.pages import checkout_page, html, portal_page
 from infra.local.stripe_stand_in.wire import Request, Response
-
-from . import checkout_page, html, portal_page
 
 if TYPE_CHECKING:
     from infra.local.stripe_stand_in.core import StandIn

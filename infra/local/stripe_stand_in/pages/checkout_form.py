@@ -152,7 +152,7 @@ def _row(stand_in: StandIn, line: Obj) -> str:
         count = recurring["interval_count"]
         unit = recurring["interval"] if count == 1 else f"{count} {recurring['interval']}s"
         every = f'<br><span class="soft">every {unit}</span>'
-    quantity = f" × {line['quantity']}" if line["quantity"] not in (None, 1) else ""
+    quantity = f" &times; {line['quantity']}" if line["quantity"] not in (None, 1) else ""
     amount = (
         "by usage" if line["quantity"] is None else money(line["amount_subtotal"], line["currency"])
     )

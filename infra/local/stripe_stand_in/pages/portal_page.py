@@ -5,10 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from infra.local.stripe_stand_in.pages.html import page
 from infra.local.stripe_stand_in.store import Obj
 from infra.local.stripe_stand_in.wire import Request, Response
-
-from .html import page
 
 if TYPE_CHECKING:
     from infra.local.stripe_stand_in.core import StandIn

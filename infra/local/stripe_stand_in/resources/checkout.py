@@ -6,28 +6,25 @@ from typing import Any
 
 from infra.local.stripe_stand_in import shape
 from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.checkout_rules import LATEST_SECONDS, check
 from infra.local.stripe_stand_in.clock import DAY
 from infra.local.stripe_stand_in.discounts import applied, coupon_of
 from infra.local.stripe_stand_in.errors import malformed
 from infra.local.stripe_stand_in.money import cost
 from infra.local.stripe_stand_in.render import line_view, listing
+from infra.local.stripe_stand_in.resources.prices import create as create_price
+from infra.local.stripe_stand_in.resources.products import create as create_product
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import (
     exclusive,
-    limit_lengths,
     matching,
     merge_metadata,
     page,
     refuse,
 )
 from infra.local.stripe_stand_in.store import Obj
-from infra.local.stripe_stand_in.subscribing import price_of
+from infra.local.stripe_stand_in.subscription_parts import price_of
 
-from .prices import create as create_price
-from .products import create as create_product
-
-_SOONEST, _LATEST = 30 * 60, DAY
-_TRIAL_NOTICE_SECONDS = 2 * DAY
 _MAX_EACH_KIND = 20
 _NULLED_WHEN_ABSENT = (
     "billing_address_collection",
@@ -51,7 +48,7 @@ _NULLED_WHEN_ABSENT = (
 def create(acct: Account, params: Obj) -> Obj:
     """An open session; nothing else exists until it is paid."""
     mode = params.get("mode", "payment")
-    _check(acct, params, mode)
+    check(acct, params, mode)
     lines = _lines(acct, params, mode)
     currency = lines[0]["currency"] if lines else params.get("currency")
     fields = {name: params.get(name) for name in _NULLED_WHEN_ABSENT}
@@ -64,7 +61,9 @@ def create(acct: Account, params: Obj) -> Obj:
     session = acct.new(
         "checkout.session",
         **fields,
-        automatic_tax=shape.new("checkout.session:AutomaticTax", enabled=False),
+        automatic_tax=shape.new(
+            "checkout.session:AutomaticTax", **(params.get("automatic_tax") or {"enabled": False})
+        ),
         currency=currency,
         custom_fields=[],
         custom_text=shape.new("checkout.session:CustomText"),
@@ -74,7 +73,7 @@ def create(acct: Account, params: Obj) -> Obj:
             {"coupon": d.get("coupon"), "promotion_code": d.get("promotion_code")}
             for d in params.get("discounts", [])
         ],
-        expires_at=params.get("expires_at", acct.now() + _LATEST),
+        expires_at=params.get("expires_at", acct.now() + LATEST_SECONDS),
         invoice_creation=_invoice_creation() if mode == "payment" else None,
         metadata=merge_metadata({}, params.get("metadata")),
         mode=mode,
@@ -85,7 +84,7 @@ def create(acct: Account, params: Obj) -> Obj:
         status="open",
         ui_mode=ui_mode,
         wallet_options=None,
-        phone_number_collection={"enabled": False},
+        phone_number_collection=params.get("phone_number_collection") or {"enabled": False},
     )
     if ui_mode == "hosted_page":
         session["url"] = f"{acct.base_url}/c/pay/{session['id']}"
@@ -105,79 +104,6 @@ def create(acct: Account, params: Obj) -> Obj:
 def _invoice_creation() -> Obj:
     data = shape.new("checkout.session:InvoiceCreation.InvoiceData", metadata={})
     return {"enabled": False, "invoice_data": data}
-
-
-def _check(acct: Account, params: Obj, mode: str) -> None:
-    limit_lengths(params, client_reference_id=200, success_url=5000, cancel_url=5000)
-    exclusive(params, "customer", "customer_email")
-    exclusive(params, "allow_promotion_codes", "discounts")
-    if "customer" in params:
-        acct.get("customer", params["customer"], "customer")
-    elif "customer_update" in params:
-        raise malformed("`customer_update` can only be used with `customer`.", "customer_update")
-    if "customer_creation" in params and mode == "subscription":
-        raise malformed(
-            "`customer_creation` can only be used in `payment` mode.", "customer_creation"
-        )
-    _check_urls(params)
-    expires_at = params.get("expires_at")
-    refuse(
-        expires_at is not None and not _SOONEST <= expires_at - acct.now() <= _LATEST,
-        "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from "
-        "Checkout Session creation.",
-        "expires_at",
-    )
-    if "subscription_data" in params:
-        if mode != "subscription":
-            raise malformed(
-                "You can not pass `subscription_data` in `payment` mode.", "subscription_data"
-            )
-        _check_trial(acct, params["subscription_data"])
-    if "payment_intent_data" in params and mode != "payment":
-        raise malformed(
-            f"You can not pass `payment_intent_data` in `{mode}` mode.", "payment_intent_data"
-        )
-    given = params.get("discounts", [])
-    refuse(len(given) > 1, "You can apply at most one discount.", "discounts")
-    for i, entry in enumerate(given):
-        coupon_of(acct, entry, f"discounts[{i}]")
-
-
-def _check_urls(params: Obj) -> None:
-    if params.get("ui_mode", "hosted_page") == "hosted_page":
-        if "success_url" not in params:
-            raise malformed(
-                "Missing required param: success_url.", "success_url", "parameter_missing"
-            )
-        refused = "return_url"
-    else:
-        refused = next((n for n in ("success_url", "cancel_url") if n in params), "success_url")
-        if "return_url" not in params and params.get("redirect_on_completion") != "never":
-            raise malformed(
-                "Missing required param: return_url.", "return_url", "parameter_missing"
-            )
-    if refused in params:
-        mode = params.get("ui_mode", "hosted_page")
-        raise malformed(f"`{refused}` cannot be used with `ui_mode: {mode}`.", refused)
-    for name in ("success_url", "cancel_url", "return_url"):
-        if name in params and not params[name].startswith(("http://", "https://")):
-            raise malformed("Not a valid URL", name, "url_invalid")
-
-
-def _check_trial(acct: Account, data: Obj) -> None:
-    exclusive(data, "trial_period_days", "trial_end")
-    days = data.get("trial_period_days")
-    refuse(
-        days is not None and days < 1,
-        "The minimum number of trial period days is 1.",
-        "subscription_data[trial_period_days]",
-    )
-    trial_end = data.get("trial_end")
-    refuse(
-        trial_end is not None and trial_end < acct.now() + _TRIAL_NOTICE_SECONDS,
-        "The `trial_end` date has to be at least 2 days in the future.",
-        "subscription_data[trial_end]",
-    )
 
 
 def _lines(acct: Account, params: Obj, mode: str) -> list[Obj]:

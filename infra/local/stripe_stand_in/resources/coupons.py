@@ -15,6 +15,8 @@ from infra.local.stripe_stand_in.rules import (
 )
 from infra.local.stripe_stand_in.store import Obj
 
+_WHOLE_PERCENT = 100
+
 
 @route("POST", "/v1/coupons")
 def create(acct: Account, params: Obj) -> Obj:
@@ -35,7 +37,7 @@ def create(acct: Account, params: Obj) -> Obj:
             "duration_in_months",
         )
     percent = params.get("percent_off")
-    if percent is not None and not 0 < percent <= 100:
+    if percent is not None and not 0 < percent <= _WHOLE_PERCENT:
         raise malformed("Percent off must be above 0 and at most 100.", "percent_off")
     if params.get("amount_off", 1) < 1:
         raise malformed("Invalid positive integer", "amount_off", "parameter_invalid_integer")

@@ -7,11 +7,10 @@ from typing import Any
 from infra.local.stripe_stand_in import shape
 from infra.local.stripe_stand_in.account import Account
 from infra.local.stripe_stand_in.errors import malformed, no_such
+from infra.local.stripe_stand_in.resources import payment_methods
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import limit_lengths, matching, merge_metadata, page, unset
 from infra.local.stripe_stand_in.store import Obj
-
-from . import payment_methods
 
 _PLAIN = (
     "email",
@@ -134,7 +133,7 @@ def update(acct: Account, params: Obj, customer_id: str) -> Obj:
 @route("DELETE", "/v1/customers/{id}")
 def delete(acct: Account, _params: Obj, customer_id: str) -> Obj:
     """The customer is gone and its subscriptions are canceled at once."""
-    from . import subscriptions  # noqa: PLC0415 - subscriptions need customers too
+    from infra.local.stripe_stand_in.resources import subscriptions  # noqa: PLC0415 - subscriptions need customers too
 
     customer = acct.get("customer", customer_id)
     for subscription in acct.all("subscription"):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.local.stripe_stand_in import invoicing, preview
+from infra.local.stripe_stand_in import collecting, invoicing, preview
 from infra.local.stripe_stand_in.account import Account
 from infra.local.stripe_stand_in.errors import card_error
 from infra.local.stripe_stand_in.render import listing
+from infra.local.stripe_stand_in.resources import payment_methods
+from infra.local.stripe_stand_in.resources.invoice_items import take_items
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import matching, merge_metadata, page, refuse, within
 from infra.local.stripe_stand_in.store import Obj
-from infra.local.stripe_stand_in.subscribing import default_method, settle
-
-from . import payment_methods
+from infra.local.stripe_stand_in.subscribing import settle
+from infra.local.stripe_stand_in.subscription_parts import default_method
 
 
 def _subscription_of(invoice: Obj) -> str | None:
@@ -63,7 +64,7 @@ def create(acct: Account, params: Obj) -> Obj:
     currency: str = params.get("currency") or customer["currency"] or "usd"
     found = []
     if params.get("pending_invoice_items_behavior", "exclude") == "include":
-        found = _take_items(acct, customer["id"], currency)
+        found = take_items(acct, customer["id"], currency)
     due = params.get("due_date")
     if due is None and "days_until_due" in params:
         due = acct.now() + params["days_until_due"] * 86_400
@@ -82,16 +83,6 @@ def create(acct: Account, params: Obj) -> Obj:
             "metadata": merge_metadata({}, params.get("metadata")),
         },
     )
-
-
-def _take_items(acct: Account, customer: str, currency: str) -> list[Obj]:
-    taken = []
-    for item in acct.all("invoiceitem"):
-        free = item["invoice"] is None and item["customer"] == customer
-        if free and item["currency"] == currency:
-            taken.append(dict(item["_line"]))
-            acct.store.delete("invoiceitem", item["id"])
-    return taken
 
 
 @route("POST", "/v1/invoices/{id}")
@@ -140,7 +131,7 @@ def pay(acct: Account, params: Obj, invoice_id: str) -> Obj:
         invoice = invoicing.finalize(acct, invoice_id)
     if invoice["status"] == "open":
         if params.get("paid_out_of_band"):
-            invoicing.mark_paid(acct, invoice_id)
+            collecting.mark_paid(acct, invoice_id)
         else:
             _collect(acct, invoice, params.get("payment_method") or params.get("source"))
         settle(acct, invoice_id)
@@ -168,7 +159,7 @@ def _collect(acct: Account, invoice: Obj, given: str | None) -> None:
     outcome = method["_attach"]
     if outcome in ("ok", "authenticate"):
         outcome = method["_charge"]
-    if not invoicing.attempt(acct, invoice["id"], method, outcome):
+    if not collecting.attempt(acct, invoice["id"], method, outcome):
         raise card_error(outcome)
 
 
@@ -181,7 +172,7 @@ def void(acct: Account, _params: Obj, invoice_id: str) -> Obj:
         "You can only void open or uncollectible invoices.",
         "id",
     )
-    return invoicing.close(acct, invoice_id, "void")
+    return collecting.close(acct, invoice_id, "void")
 
 
 @route("POST", "/v1/invoices/{id}/mark_uncollectible")
@@ -192,7 +183,7 @@ def mark_uncollectible(acct: Account, _params: Obj, invoice_id: str) -> Obj:
         "You can only mark open invoices uncollectible.",
         "id",
     )
-    return invoicing.close(acct, invoice_id, "uncollectible")
+    return collecting.close(acct, invoice_id, "uncollectible")
 
 
 @route("POST", "/v1/invoices/{id}/send")
@@ -219,98 +210,3 @@ def list_payments(acct: Account, params: Obj) -> Obj:
 def retrieve_payment(acct: Account, _params: Obj, payment_id: str) -> Obj:
     """The invoice payment."""
     return acct.get("invoice_payment", payment_id)
-
-
-@route("POST", "/v1/invoiceitems")
-def create_item(acct: Account, params: Obj) -> Obj:
-    """A charge or credit that waits for the customer's next invoice, or joins a draft."""
-    customer = acct.get("customer", params.get("customer", ""), "customer")
-    price_id = (params.get("pricing") or {}).get("price")
-    currency: str = params.get("currency") or customer["currency"] or "usd"
-    quantity = params.get("quantity", 1)
-    moment = {"start": acct.now(), "end": acct.now()}
-    if price_id is not None:
-        price = acct.get("price", price_id, "pricing[price]")
-        currency = price["currency"]
-        from infra.local.stripe_stand_in.money import cost  # noqa: PLC0415 - only here
-
-        amount = cost(price, quantity)
-        line = invoicing.line(
-            acct,
-            price,
-            amount,
-            (acct.now(), acct.now()),
-            currency=currency,
-            quantity=quantity,
-            parent=None,
-            description=params.get("description") or "",
-        )
-    else:
-        refuse(
-            "amount" not in params,
-            "Must provide `amount` or `pricing`.",
-            "amount",
-            "parameter_missing",
-        )
-        amount = params["amount"]
-        line = _plain_line(acct, params, currency, amount)
-    item = acct.new(
-        "invoiceitem",
-        amount=amount,
-        currency=currency,
-        customer=customer["id"],
-        date=acct.now(),
-        description=params.get("description"),
-        discountable=params.get("discountable", amount >= 0),
-        discounts=[],
-        invoice=params.get("invoice"),
-        metadata=merge_metadata({}, params.get("metadata")),
-        period=moment,
-        pricing=line["pricing"],
-        proration=False,
-        quantity=quantity,
-        quantity_decimal=str(quantity),
-        tax_rates=[],
-    )
-    item["_line"] = line
-    acct.add(item, "invoiceitem.created")
-    if params.get("invoice"):
-        draft = acct.edit("invoice", params["invoice"], "invoice")
-        invoicing.set_lines(draft, [*draft["_lines"], line])
-        acct.save(draft, "invoice.updated")
-    return item
-
-
-def _plain_line(acct: Account, params: Obj, currency: str, amount: int) -> Obj:
-    return acct.new(
-        "line_item",
-        amount=amount,
-        currency=currency,
-        description=params.get("description"),
-        discount_amounts=[],
-        discountable=amount >= 0,
-        discounts=[],
-        metadata={},
-        period={"start": acct.now(), "end": acct.now()},
-        pretax_credit_amounts=[],
-        pricing=None,
-        quantity=1,
-        quantity_decimal="1",
-        subtotal=amount,
-        taxes=[],
-    )
-
-
-@route("GET", "/v1/invoiceitems/{id}")
-def retrieve_item(acct: Account, _params: Obj, item_id: str) -> Obj:
-    """The invoice item."""
-    return acct.get("invoiceitem", item_id)
-
-
-@route("GET", "/v1/invoiceitems")
-def list_items(acct: Account, params: Obj) -> Obj:
-    """Invoice items, newest first."""
-    found = matching(acct.all("invoiceitem"), params, "customer", "invoice")
-    if params.get("pending"):
-        found = [item for item in found if item["invoice"] is None]
-    return page(acct, "invoiceitem", found, params, "/v1/invoiceitems")

@@ -24,7 +24,7 @@ def _find(acct: Account, item_id: str) -> tuple[Obj, Obj]:
 
 def _split(params: Obj) -> tuple[Obj, Obj]:
     own = {name: params[name] for name in _OWN if name in params}
-    rest = {k: v for k, v in params.items() if k not in own and k not in ("subscription",)}
+    rest = {k: v for k, v in params.items() if k not in own and k != "subscription"}
     return own, rest
 
 

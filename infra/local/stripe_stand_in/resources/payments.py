@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.local.stripe_stand_in import invoicing, shape
+from infra.local.stripe_stand_in import collecting, shape
 from infra.local.stripe_stand_in.account import ACCOUNT_ID, Account
 from infra.local.stripe_stand_in.errors import card_error
 from infra.local.stripe_stand_in.render import view
+from infra.local.stripe_stand_in.resources import payment_methods
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import limit_lengths, matching, merge_metadata, page, refuse
 from infra.local.stripe_stand_in.store import Obj
 from infra.local.stripe_stand_in.subscribing import settle
-
-from . import payment_methods
 
 
 @route("POST", "/v1/payment_intents")
@@ -22,7 +21,7 @@ def create_intent(acct: Account, params: Obj) -> Obj:
     refuse(params["amount"] < 1, "Invalid positive integer", "amount", "parameter_invalid_integer")
     if "customer" in params:
         acct.get("customer", params["customer"], "customer")
-    made = invoicing.new_intent(
+    made = collecting.new_intent(
         acct, params["amount"], params["currency"].lower(), params.get("customer")
     )
     intent = acct.edit("payment_intent", made["id"])
@@ -75,11 +74,11 @@ def confirm(acct: Account, params: Obj, intent_id: str) -> Obj:
         outcome = "ok"
     invoice = next((i for i in acct.all("invoice") if i.get("_intent") == intent_id), None)
     if invoice is not None:
-        paid = invoicing.attempt(acct, invoice["id"], method, outcome)
+        paid = collecting.attempt(acct, invoice["id"], method, outcome)
         if paid:
             settle(acct, invoice["id"])
     else:
-        invoicing.charge(acct, intent_id, method, outcome)
+        collecting.charge(acct, intent_id, method, outcome)
     if outcome != "ok":
         raise card_error(outcome, view(acct, acct.get("payment_intent", intent_id)))
     return acct.get("payment_intent", intent_id)
@@ -116,13 +115,13 @@ def list_intents(acct: Account, params: Obj) -> Obj:
 def create_charge(acct: Account, params: Obj) -> Obj:
     """The older way to charge a card in one step."""
     limit_lengths(params, statement_descriptor=22)
-    made = invoicing.new_intent(
+    made = collecting.new_intent(
         acct, params["amount"], params["currency"].lower(), params.get("customer")
     )
     token: Any = params.get("source", "tok_visa")
     method = payment_methods.resolve(acct, token, "source")
     outcome = method["_attach"] if method["_attach"] != "authenticate" else "ok"
-    intent = invoicing.charge(acct, made["id"], method, outcome)
+    intent = collecting.charge(acct, made["id"], method, outcome)
     if outcome != "ok":
         raise card_error(outcome)
     return acct.get("charge", intent["latest_charge"])

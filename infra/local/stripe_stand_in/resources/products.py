@@ -63,7 +63,7 @@ def _apply(product: Obj, params: Obj) -> None:
 @route("POST", "/v1/products")
 def create(acct: Account, params: Obj) -> Obj:
     """A product, with its default price when `default_price_data` is given."""
-    from .prices import create as create_price  # noqa: PLC0415 - prices need products too
+    from infra.local.stripe_stand_in.resources.prices import create as create_price  # noqa: PLC0415 - prices need products too
 
     _check(params)
     product_id = params.get("id") or acct.ids.new("product")

@@ -6,14 +6,13 @@ from typing import Any
 
 from infra.local.stripe_stand_in import shape
 from infra.local.stripe_stand_in.account import Account
-from infra.local.stripe_stand_in.changing import change
-from infra.local.stripe_stand_in.clock import add_intervals
-from infra.local.stripe_stand_in.errors import malformed
+from infra.local.stripe_stand_in.errors import invalid, malformed
+from infra.local.stripe_stand_in.phases import apply_phase, entry_of, phase_of, phases_of
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import exclusive, matching, merge_metadata, page, refuse
 from infra.local.stripe_stand_in.store import Obj
 from infra.local.stripe_stand_in.subscribing import end as end_subscription
-from infra.local.stripe_stand_in.subscribing import price_of, start
+from infra.local.stripe_stand_in.subscribing import start
 
 _OPEN = ("not_started", "active")
 
@@ -22,10 +21,8 @@ _OPEN = ("not_started", "active")
 def create(acct: Account, params: Obj) -> Obj:
     """A schedule over an existing subscription, or one that starts its own."""
     exclusive(params, "from_subscription", "phases")
-    if "from_subscription" in params:
-        schedule = _from_subscription(acct, params)
-    else:
-        schedule = _from_phases(acct, params)
+    made = _from_subscription if "from_subscription" in params else _from_phases
+    schedule = made(acct, params)
     schedule["metadata"] = merge_metadata({}, params.get("metadata"))
     acct.add(schedule, "subscription_schedule.created")
     if schedule["status"] == "not_started" and schedule["phases"][0]["start_date"] <= acct.now():
@@ -74,7 +71,7 @@ def _from_subscription(acct: Account, params: Obj) -> Obj:
         "from_subscription",
     )
     items = subscription["items"]["data"]
-    phase = _phase(
+    phase = phase_of(
         {
             "items": [
                 {k: item[k] for k in ("price", "quantity", "metadata") if k in item}
@@ -100,76 +97,8 @@ def _from_phases(acct: Account, params: Obj) -> Obj:
     acct.get("customer", params["customer"], "customer")
     begin_at = params.get("start_date", "now")
     begin_at = acct.now() if begin_at == "now" else begin_at
-    phases = _phases(acct, params["phases"], begin_at)
+    phases = phases_of(acct, params["phases"], begin_at)
     return _new(acct, params["customer"], phases, params.get("end_behavior", "release"))
-
-
-def _phases(acct: Account, given: list[Obj], begin_at: int) -> list[Obj]:
-    """The phases end to end, each with its dates worked out."""
-    phases: list[Obj] = []
-    at = begin_at
-    for i, entry in enumerate(given):
-        param = f"phases[{i}]"
-        prices = [
-            price_of(acct, item, f"{param}[items][{j}]") for j, item in enumerate(entry["items"])
-        ]
-        start_date = entry.get("start_date", at)
-        start_date = acct.now() if start_date == "now" else start_date
-        refuse(
-            bool(phases) and start_date != at,
-            "Phases must follow one another without a gap.",
-            f"{param}[start_date]",
-        )
-        stop = entry.get("end_date")
-        if stop == "now":
-            stop = acct.now()
-        if stop is None:
-            span = entry.get("duration") or prices[0]["recurring"]
-            stop = add_intervals(start_date, span["interval"], span.get("interval_count", 1))
-        refuse(stop <= start_date, "A phase must end after it starts.", f"{param}[end_date]")
-        items = [
-            {**item, "price": price["id"]}
-            for item, price in zip(entry["items"], prices, strict=True)
-        ]
-        phases.append(_phase({**entry, "items": items}, prices[0]["currency"], start_date, stop))
-        at = stop
-    return phases
-
-
-def _phase(entry: Obj, currency: str, start_date: int, end_date: int) -> Obj:
-    kind = "subscription_schedule:Phase"
-    items = []
-    for given in entry["items"]:
-        item = shape.new(
-            f"{kind}.Item",
-            discounts=[],
-            metadata=given.get("metadata") or {},
-            plan=given["price"],
-            price=given["price"],
-            quantity=given.get("quantity"),
-            tax_rates=[],
-        )
-        items.append(item)
-    phase = shape.new(
-        kind,
-        add_invoice_items=[],
-        currency=entry.get("currency", currency),
-        discounts=[
-            {
-                "coupon": d.get("coupon"),
-                "discount": d.get("discount"),
-                "promotion_code": d.get("promotion_code"),
-            }
-            for d in entry.get("discounts") or []
-        ],
-        end_date=end_date,
-        items=items,
-        metadata=entry.get("metadata") or {},
-        proration_behavior=entry.get("proration_behavior", "create_prorations"),
-        start_date=start_date,
-        trial_end=entry.get("trial_end"),
-    )
-    return phase
 
 
 @route("GET", "/v1/subscription_schedules/{id}")
@@ -198,16 +127,15 @@ def _replace_phases(acct: Account, schedule: Obj, params: Obj) -> None:
     current = schedule["current_phase"]
     begin_at = current["start_date"] if current else schedule["phases"][0]["start_date"]
     first = params["phases"][0]
-    phases = _phases(acct, params["phases"], first.get("start_date", begin_at))
+    phases = phases_of(acct, params["phases"], first.get("start_date", begin_at))
     if current is not None:
         running = next((p for p in phases if p["start_date"] <= acct.now() < p["end_date"]), None)
-        refuse(
-            running is None or phases[0]["start_date"] > current["start_date"],
-            "The subscription schedule update is missing at least one phase with a `start_date` "
-            "to anchor end dates to.",
-            "phases",
-        )
-        assert running is not None
+        if running is None or phases[0]["start_date"] > current["start_date"]:
+            raise invalid(
+                "The subscription schedule update is missing at least one phase with a `start_date` "
+                "to anchor end dates to.",
+                "phases",
+            )
         schedule["current_phase"] = {
             "start_date": running["start_date"],
             "end_date": running["end_date"],
@@ -324,7 +252,7 @@ def begin(acct: Account, schedule_id: str) -> None:
     phase = schedule["phases"][0]
     spec: Obj = {
         "customer": schedule["customer"],
-        "items": [_entry(item) for item in phase["items"]],
+        "items": [entry_of(item) for item in phase["items"]],
         "metadata": phase["metadata"],
         "trial_end": phase["trial_end"],
         "discounts": [{k: v for k, v in d.items() if v} for d in phase["discounts"]],
@@ -335,36 +263,3 @@ def begin(acct: Account, schedule_id: str) -> None:
     schedule["current_phase"] = {"start_date": phase["start_date"], "end_date": phase["end_date"]}
     acct.save(schedule, "subscription_schedule.updated")
     acct.save({**subscription, "schedule": schedule_id}, "customer.subscription.updated")
-
-
-def _entry(item: Obj) -> Obj:
-    entry: Obj = {"price": item["price"], "metadata": item["metadata"]}
-    if item["quantity"] is not None:
-        entry["quantity"] = item["quantity"]
-    return entry
-
-
-def apply_phase(acct: Account, schedule: Obj, phase: Obj, behavior: str | None) -> None:
-    """The subscription has the phase's items, in place of those it had."""
-    subscription = acct.get("subscription", schedule["subscription"])
-    have = subscription["items"]["data"]
-    by_price = {item["price"]: item["id"] for item in have}
-    entries, used = [], set()
-    for item in phase["items"]:
-        entry = _entry(item)
-        if item["price"] in by_price:
-            entry["id"] = by_price[item["price"]]
-            used.add(entry["id"])
-        entries.append(entry)
-    spare = [item["id"] for item in have if item["id"] not in used]
-    for entry in entries:
-        # An item that is replaced keeps its id, as a change of price does.
-        if "id" not in entry and spare:
-            entry["id"] = spare.pop(0)
-    entries += [{"id": item_id, "deleted": True} for item_id in spare]
-    params: Obj = {"items": entries, "proration_behavior": behavior or "create_prorations"}
-    if phase["metadata"]:
-        params["metadata"] = phase["metadata"]
-    if phase["discounts"]:
-        params["discounts"] = [{k: v for k, v in d.items() if v} for d in phase["discounts"]]
-    change(acct, subscription["id"], params)

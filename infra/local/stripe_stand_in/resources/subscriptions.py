@@ -7,20 +7,19 @@ from typing import Any
 from infra.local.stripe_stand_in.account import Account
 from infra.local.stripe_stand_in.changing import change
 from infra.local.stripe_stand_in.clock import DAY
+from infra.local.stripe_stand_in.collecting import attempt
 from infra.local.stripe_stand_in.errors import malformed
-from infra.local.stripe_stand_in.invoicing import attempt, draft, finalize
+from infra.local.stripe_stand_in.invoicing import draft_for, finalize
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import limit_lengths, matching, page, refuse, within
 from infra.local.stripe_stand_in.store import Obj
-from infra.local.stripe_stand_in.subscribing import (
+from infra.local.stripe_stand_in.subscribing import end, is_live, start
+from infra.local.stripe_stand_in.subscription_parts import (
     default_method,
-    end,
-    is_live,
     is_metered,
     licensed_line,
     resolve_method,
     set_period,
-    start,
 )
 
 __all__ = ["end", "is_live"]
@@ -203,16 +202,7 @@ def _bill_resumption(acct: Account, subscription: Obj) -> None:
         for item in subscription["items"]["data"]
         if not is_metered(acct, item)
     ]
-    invoice = draft(
-        acct,
-        acct.get("customer", subscription["customer"]),
-        lines,
-        reason="subscription_update",
-        currency=subscription["currency"],
-        period=(acct.now(), acct.now()),
-        subscription=subscription,
-        discount_ids=subscription["discounts"],
-    )
+    invoice = draft_for(acct, subscription, lines, reason="subscription_update")
     acct.save({**subscription, "latest_invoice": invoice["id"]}, "customer.subscription.updated")
     if finalize(acct, invoice["id"])["status"] == "open":
         method = default_method(acct, subscription)
