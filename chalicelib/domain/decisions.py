@@ -7,7 +7,7 @@ Shares that are valid at the instant are merged so that the most generous wins; 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from chalicelib.domain.periods import usage_period
 from chalicelib.domain.snapshots import ShareDocument, SnapshotDocument, SourceDocument
@@ -187,8 +187,22 @@ def _number(
     return best + added
 
 
-def _generosity(share: ShareDocument) -> tuple[bool, bool, int]:
-    return share.get("unlimited", False), share.get("soft", False), share.get("limit", 0)
+# From the least generous: the shorter the period, the sooner usage is forgotten.
+_RESETS: Final = (None, "year", "month", "week", "day", "hour")
+
+
+def _generosity(
+    share: ShareDocument, sources: Sequence[SourceDocument]
+) -> tuple[bool, bool, int, int, bool, int]:
+    """A key for `max`; it tells apart all shares that differ in more than their place in the document."""
+    return (
+        share.get("unlimited", False),
+        share.get("soft", False),
+        share.get("limit", 0),
+        _RESETS.index(share.get("reset")),
+        share.get("calendar", False),
+        -sources[share["source"]]["start"],
+    )
 
 
 def _metered(
@@ -200,7 +214,7 @@ def _metered(
 ) -> Decision:
     # The reset period belongs to the share that wins; an increment alone competes like an override.
     overrides = [share for share in shares if not share.get("increment")]
-    winner = max(overrides or shares, key=_generosity)
+    winner = max(overrides or shares, key=lambda share: _generosity(share, sources))
     unlimited = any(share.get("unlimited", False) for share in shares)
     limit = None if unlimited else _number(shares, sources, "limit")
     reset = winner.get("reset")
