@@ -31,8 +31,11 @@ _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re
 
 def body_bytes(request: Request) -> bytes:
     """The body exactly as it was sent."""
-    raw = request.raw_body
-    data = raw.encode() if isinstance(raw, str) else raw
+    try:
+        raw = request.raw_body
+        data = raw.encode() if isinstance(raw, str) else raw
+    except ValueError as error:  # declared to be base64 and is not, or half of a surrogate pair
+        raise MalformedJsonError("The body can't be decoded.") from error
     if len(data) > MAX_BODY_BYTES:
         raise TooLargeError(f"A request body has at most {MAX_BODY_BYTES} bytes.")
     return data
