@@ -72,16 +72,19 @@ class StandIn:
 
         with self.change() as acct:
             for endpoint in acct.all("webhook_endpoint"):
-                if endpoint["url"] == url:
-                    current: str = secret or endpoint["_secrets"][0]["secret"]
-                    secrets = [{"secret": current, "expires_at": None}]
-                    self.store.put(
-                        "webhook_endpoint", endpoint["id"], {**endpoint, "_secrets": secrets}
-                    )
-                    return current
+                if endpoint["url"] != url:
+                    continue
+                current: str = endpoint["_secrets"][0]["secret"]
+                if secret is not None and secret != current:
+                    current = secret
+                    secrets = [{"secret": secret, "expires_at": None}]
+                    acct.save({**endpoint, "_secrets": secrets})
+                return current
             params = {"url": url, "enabled_events": list(events), "api_version": API_VERSION}
-            made: str = create(acct, params, secret=secret)["secret"]
-            return made
+            made = create(acct, params, secret=secret)
+            acct.save({**acct.get("webhook_endpoint", made["id"]), "_survives_reset": True})
+            new_secret: str = made["secret"]
+            return new_secret
 
     def close(self) -> None:
         """The state file is closed."""
@@ -146,9 +149,10 @@ class StandIn:
             return self.account.now()
 
     def reset(self) -> None:
-        """The account is empty but for webhook endpoints given at the start; time is real again."""
+        """The account is empty but for endpoints registered from outside; time is real again."""
         with self.lock:
-            kept = self.account.all("webhook_endpoint")
+            registered = self.account.all("webhook_endpoint")
+            kept = [endpoint for endpoint in registered if endpoint.get("_survives_reset")]
             self.store.clear()
             self.account.clock.offset_seconds = 0
             self.store.put("_setting", "clock", {"id": "clock"})

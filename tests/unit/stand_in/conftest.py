@@ -1,6 +1,7 @@
 """A stand-in at a fixed moment, the real SDK in front of it, every answer checked for its shape."""
 
 import json
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import stripe
 
 from infra.local.stripe_stand_in import Request, StandIn
+from infra.local.stripe_stand_in.account import Account
 from infra.local.stripe_stand_in.answers import problems
 from infra.local.stripe_stand_in.in_process import client_for
 
@@ -27,6 +29,21 @@ def _check_every_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         return shown
 
     monkeypatch.setattr(StandIn, "show", checked)
+
+
+@pytest.fixture(autouse=True)
+def _check_every_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event of a type Stripe does not have, or of a misshapen object, fails the test too."""
+    known = typing.get_args(stripe.Event.__annotations__["type"])
+    original = Account.queue
+
+    def checked(self: Account, event: dict[str, Any]) -> None:
+        assert event["type"] in known
+        assert problems(event) == []
+        assert problems(event["data"]["object"]) == []
+        original(self, event)
+
+    monkeypatch.setattr(Account, "queue", checked)
 
 
 @pytest.fixture

@@ -226,6 +226,7 @@ def test_signature_time_is_the_receivers_not_the_advanced_one(
 def test_reset_empties_the_account_but_keeps_the_endpoint(
     api: Any, control: Any, stand_in: StandIn, receiver: Receiver, make: Any
 ) -> None:
+    api.webhook_endpoints.create({"url": "http://other.invalid", "enabled_events": ["*"]})
     make("A")
     control("clock", {"advance_seconds": HOUR})
     control("deliveries", {"mode": "hold"})

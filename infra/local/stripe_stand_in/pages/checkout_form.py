@@ -80,9 +80,9 @@ def form(
     body = (
         f'<main class="two"><section>{back}{_summary(stand_in, session)}</section>'
         f"<section><h2>Pay with card</h2>{alert}"
-        f'<form method="post"{described}>{email_field}{_promotion(session)}{_card(session, fields)}'
+        f'<form method="post"{described}>{email_field}{_card(session, fields)}'
         f'<button name="action" value="pay">{_verb(stand_in, session)}</button></form>'
-        f"{_CARDS_HELP}</section></main>"
+        f"{_promotion(session)}{_CARDS_HELP}</section></main>"
     )
     return page("Checkout", body, form_targets=_origin(session["success_url"]))
 
@@ -105,9 +105,10 @@ def _promotion(session: Obj) -> str:
     if not session["allow_promotion_codes"]:
         return ""
     return (
-        '<label for="promotion_code">Promotion code</label>'
+        # A form of its own: Enter in the card form must pay, not apply a code.
+        '<form method="post"><label for="promotion_code">Promotion code</label>'
         '<input id="promotion_code" name="promotion_code" autocomplete="off">'
-        '<button class="plain" name="action" value="apply" formnovalidate>Apply code</button>'
+        '<button class="plain" name="action" value="apply">Apply code</button></form>'
     )
 
 

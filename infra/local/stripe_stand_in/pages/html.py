@@ -19,13 +19,14 @@ _STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--ink);line-height:1.5;
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-.note{background:var(--ink);color:var(--ground);text-align:center;padding:.4rem 1rem;
+.note{margin:0;background:var(--ink);color:var(--ground);text-align:center;padding:.4rem 1rem;
 font-size:.85rem}
 main{max-width:58rem;margin:2.5rem auto;padding:0 1rem;display:grid;gap:1.5rem}
 @media (min-width:48rem){main.two{grid-template-columns:1fr 1fr}}
 section{background:var(--paper);border:1px solid var(--line);border-radius:14px;padding:1.5rem}
 h1{font-size:1.35rem;margin:0 0 1rem}h2{font-size:1.05rem;margin:0 0 .75rem}
 .total{font-size:2rem;font-weight:650;letter-spacing:-.02em;margin:0}
+section>p:first-child{margin-top:0}
 .soft{color:var(--soft)}
 table{width:100%;border-collapse:collapse;margin-top:1rem}
 th,td{padding:.5rem 0;text-align:left;border-top:1px solid var(--line);font-weight:400}
