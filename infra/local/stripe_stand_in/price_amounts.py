@@ -126,6 +126,13 @@ def options_of(price: Obj, tiers: Any, given: Obj | None) -> Obj:
     for code, option in (given or {}).items():
         if option == "":
             continue
+        if code == price["currency"]:
+            raise malformed(
+                "You are specifying an update to a currency option that matches the top-level "
+                "currency for this price. Please remove this currency option and update the "
+                "top-level params instead.",
+                f"currency_options[{code}]",
+            )
         money = amounts_of(option, f"currency_options[{code}]")
         if money["tiers"] is None:
             del money["tiers"]

@@ -24,7 +24,7 @@ def price_of(acct: Account, entry: Obj, param: str) -> Obj:
     price = acct.get("price", given, f"{param}[price]")
     refuse(
         not price["active"],
-        f"The price specified is inactive. This field only accepts active prices. ({given})",
+        "The price specified is inactive. This field only accepts active prices.",
         f"{param}[price]",
     )
     return price

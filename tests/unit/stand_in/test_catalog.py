@@ -123,6 +123,14 @@ def test_price_with_bad_tiers_is_refused(api: Any, monthly: Any, change: Any) ->
     refused(api.prices.create, params)
 
 
+def test_price_takes_further_currencies_but_not_its_own_again(api: Any, monthly: Any) -> None:
+    more = {"currency_options": {"eur": {"unit_amount": 900}}, "expand": ["currency_options"]}
+    changed = api.prices.update(monthly.id, more)
+    assert changed.currency_options["eur"].unit_amount == 900
+    own = {"currency_options": {"usd": {"unit_amount": 900}}}
+    assert refused(api.prices.update, monthly.id, own).param == "currency_options[usd]"
+
+
 def test_lookup_key_taken_is_refused_until_transferred(api: Any, monthly: Any, events: Any) -> None:
     base = {"product": "pro", "currency": "usd", "unit_amount": 1, "lookup_key": "pro_m"}
     first = api.prices.create(base)
@@ -141,6 +149,12 @@ def test_default_price_cannot_be_archived(api: Any, monthly: Any, events: Any) -
     api.products.update("pro", {"default_price": other.id})
     assert api.prices.update(monthly.id, {"active": False}).active is False
     assert [p.id for p in api.prices.list({"active": True}).data] == [other.id]
+
+
+def test_default_price_unset_lets_the_last_price_be_archived(api: Any, monthly: Any) -> None:
+    api.products.update("pro", {"default_price": monthly.id})
+    assert api.products.update("pro", {"default_price": ""}).default_price is None
+    assert api.prices.update(monthly.id, {"active": False}).active is False
 
 
 def test_default_price_of_another_product_is_refused(api: Any, monthly: Any) -> None:

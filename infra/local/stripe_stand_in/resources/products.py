@@ -111,7 +111,9 @@ def update(acct: Account, params: Obj, product_id: str) -> Obj:
     return acct.save(product, "product.updated")
 
 
-def _default_price(acct: Account, product_id: str, price_id: str) -> str:
+def _default_price(acct: Account, product_id: str, price_id: str) -> str | None:
+    if price_id == "":
+        return None
     price = acct.get("price", price_id, "default_price")
     refuse(
         price["product"] != product_id,
