@@ -3,7 +3,6 @@
 Both are pure: propagation executes the steps, reconciliation names them as drift, tests use them as they are.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -22,7 +21,7 @@ from chalicelib.domain.billing import (
     UpdateProduct,
 )
 from chalicelib.domain.features import Lifecycle
-from chalicelib.domain.ids import PackageId
+from chalicelib.domain.ids import PackageId, derived_id
 from chalicelib.domain.plans import Package, PackageKind, PackageVersion, PricingType
 from chalicelib.domain.prices import Price, fingerprint
 
@@ -30,6 +29,7 @@ from chalicelib.domain.prices import Price, fingerprint
 _LOOKUP_KEY_LENGTH: Final = 200
 _PRODUCT_KEY_LENGTH: Final = 64
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_]")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9]+")
 
 
 def entity_metadata(
@@ -46,19 +46,24 @@ def entity_metadata(
 
 def product_key(environment: str, kind: PackageKind, package_id: PackageId) -> str:
     """The provider's id of the package's product: readable, unique, and the same for ever."""
-    readable = _UNSAFE.sub("_", f"pg_{environment}_{kind}_{package_id}")
-    if readable.endswith(f"_{package_id}") and len(readable) <= _PRODUCT_KEY_LENGTH:
-        return readable
-    digest = hashlib.sha256(f"{environment}:{kind}:{package_id}".encode()).hexdigest()[:12]
+    if _PLAIN.fullmatch(environment) and not _UNSAFE.search(package_id):
+        readable = f"pg_{environment}_{kind}_{package_id}"
+        if len(readable) <= _PRODUCT_KEY_LENGTH:
+            return readable
+    # Another prefix, so that nobody's plain id spells a digested one.
+    digest = derived_id("", environment, kind, package_id)[:12]
+    readable = _UNSAFE.sub("_", f"pgx_{environment}_{kind}_{package_id}")
     return f"{readable[: _PRODUCT_KEY_LENGTH - 13]}_{digest}"
 
 
 def lookup_key(environment: str, kind: PackageKind, package_id: PackageId, price_id: str) -> str:
     """The name of the price's slot at the provider, whatever money is in it."""
-    key = f"paygrade:{environment}:{kind}:{package_id}:{price_id}"
-    if len(key) <= _LOOKUP_KEY_LENGTH:
+    parts = ("paygrade", environment, kind, package_id, price_id)
+    key = ":".join(parts)
+    # A colon inside an id would make two slots of one name, and each would take the key from the other for ever.
+    if len(key) <= _LOOKUP_KEY_LENGTH and key.count(":") == len(parts) - 1:
         return key
-    return f"paygrade:{environment}:{hashlib.sha256(key.encode()).hexdigest()}"
+    return derived_id(f"paygrade:{environment}:", *parts)
 
 
 def is_billed(version: PackageVersion | None) -> bool:
@@ -158,14 +163,20 @@ def _lacks(theirs: Mapping[str, str], ours: Mapping[str, str]) -> bool:
 
 
 def _best_match(price: MirrorPrice, observed: ObservedProduct) -> ObservedPrice | None:
-    """The observed price with this money that was made for this slot: the active one if there is one."""
+    """The observed price with this money that was made for this slot: the active one if there is one.
+
+    The lookup key says which slot that is; metadata does for those whose key was handed on. So no price serves two.
+    """
     matches = [
         candidate
         for candidate in observed.prices
         if candidate.fingerprint == price.fingerprint
         and (
             candidate.lookup_key == price.lookup_key
-            or candidate.metadata.get("paygrade_entity_id") == price.price.id
+            or (
+                candidate.lookup_key is None
+                and candidate.metadata.get("paygrade_entity_id") == price.price.id
+            )
         )
     ]
     return max(
