@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.output import listed
 from infra.cli.paths import path
 from infra.cli.session import Session, command
 
@@ -31,7 +32,7 @@ def list_events(
 ) -> None:
     """List the events of one status, newest first."""
     events = list(session.api.items(path("billing_events"), limit, status=status.value))
-    session.output.data(events)
+    session.output.data(listed(events))
     session.output.table(
         ("id", "type", "status", "reason", "customer", "tries", "received"),
         [

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from infra.cli.output import listed
 from infra.cli.paths import path
 from infra.cli.session import Session, command
 
@@ -65,7 +66,7 @@ def list_keys(
 ) -> None:
     """List the keys, without their secrets, revoked ones included."""
     keys = list(session.api.items(path("api_keys"), limit))
-    session.output.data(keys)
+    session.output.data(listed(keys))
     session.output.table(
         ("id", "name", "kind", "ends in", "created", "revoked", "scopes"),
         [

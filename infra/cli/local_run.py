@@ -1,10 +1,7 @@
 """One run of the local stack for a person: its start told, its log in a file, its catalog seeded."""
 
 import json
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -15,6 +12,7 @@ from chalicelib.settings import SettingsError
 from infra.cli import first_key
 from infra.cli.errors import FAILURE, ApiError, CliError
 from infra.cli.local_keys import ensure_keys
+from infra.cli.local_log import LOG_FILE, logged_in
 from infra.cli.output import Output
 from infra.cli.paths import path
 from infra.cli.progress import Progress
@@ -27,9 +25,8 @@ from infra.local.stack import Keys, LocalStack, StackOptions, log_error
 from infra.local.state_dir import SEED_FILE, write_private
 
 CANNOT_START: Final = 2
-LOG_FILE: Final = "paygrade.log"
-LOG_KEPT_BYTES: Final = 20 * 1024 * 1024
 UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
 # Hourly where it is deployed: here somebody is watching.
 RECONCILE_VARIABLE: Final = "PAYGRADE_RECONCILE_MINUTES"
 
@@ -126,18 +123,15 @@ def run(choices: Choices, output: Output, out: TextIO) -> int:
         on_error=one.handler_failed,
         on_part=progress.part,
     )
-    log_path = choices.state_dir / LOG_FILE
     try:
-        with logged_to(log_path):
+        with logged_in(choices.state_dir):
             progress.start()
             run_in_foreground(stack, one.ready)
     except (LocalStackError, SettingsError) as error:
         return _refused(progress, output, str(error), CANNOT_START)
-    except OSError as error:
-        # Of the state folder, which was asked for before anything else.
-        return _refused(progress, output, f"Cannot start: {error}", CANNOT_START)
     except Exception as error:  # noqa: BLE001 - the traceback is in the log, not in the user's face
-        text = f"Cannot start: {type(error).__name__}: {error}. More is in {log_path}."
+        why = " ".join(error.lines()) if isinstance(error, CliError) else repr(error)
+        text = f"Cannot go on: {why} More is in {choices.state_dir / LOG_FILE}."
         return _refused(progress, output, text, FAILURE)
     progress.stop()
     output.note(f"Stopped. Everything is kept in {choices.state_dir} for the next start.")
@@ -150,31 +144,12 @@ def is_valid(api_url: str, key: str) -> bool:
     try:
         api.get(path("environment"))
     except ApiError as error:
-        return error.status != UNAUTHORIZED
+        if error.status not in (UNAUTHORIZED, FORBIDDEN):
+            raise
+        return error.status == FORBIDDEN
     finally:
         api.close()
     return True
-
-
-@contextmanager
-def logged_to(log_path: Path) -> Iterator[None]:
-    """All that the app writes and logs is in the file; so is why the block failed."""
-    log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if log_path.exists() and log_path.stat().st_size > LOG_KEPT_BYTES:
-        log_path.replace(log_path.with_suffix(".log.1"))
-    root = logging.getLogger()
-    with log_path.open("a", buffering=1, encoding="utf-8") as log, redirect_stdout(log):
-        handler = logging.StreamHandler(log)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root.addHandler(handler)
-        try:
-            yield
-        except Exception as error:
-            if not isinstance(error, LocalStackError):
-                logging.getLogger("paygrade.local").exception("the stack failed")
-            raise
-        finally:
-            root.removeHandler(handler)
 
 
 def _refused(progress: Progress, output: Output, text: str, code: int) -> int:

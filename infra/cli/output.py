@@ -70,6 +70,11 @@ class Output:
             self.note(line)
 
 
+def listed(items: Sequence[Any]) -> dict[str, Any]:
+    """The items as the API shows a list."""
+    return {"object": "list", "data": items}
+
+
 def _console(stream: Any) -> "Console":
     from rich.console import Console  # noqa: PLC0415
 

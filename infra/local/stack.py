@@ -24,7 +24,7 @@ from infra.local.workers import QueueWorkers
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-log = logging.getLogger("paygrade.local")
+log = logging.getLogger(__name__)  # below "paygrade" it would be Chalice's, which prints
 
 
 @dataclass(frozen=True, slots=True)
