@@ -34,18 +34,23 @@ class SqsQueue:
 
     @cached_property
     def _client(self) -> "SQSClient":
-        import boto3  # noqa: PLC0415 -- checks never send anything
+        from boto3.session import Session  # noqa: PLC0415 -- checks never send anything
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(
             connect_timeout=2, read_timeout=5, retries={"max_attempts": 3, "mode": "standard"}
         )
-        return boto3.client(
+        # A session of its own: making clients of the shared one is not safe in threads.
+        return Session().client(
             "sqs", region_name=self._region, endpoint_url=self._endpoint_url, config=config
         )
 
     def send(self, message: Message) -> None:
-        """The message will be delivered, after earlier ones of its group."""
+        """The message will be delivered, after earlier ones of its group.
+
+        Whatever fails, a wrong queue name and a missing permission too: the work is in the store already, and the
+        sweep sends it again until somebody has mended the cause.
+        """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         try:

@@ -17,7 +17,7 @@ from chalicelib.domain.errors import (
     StoreUnavailableError,
 )
 from chalicelib.domain.idempotency import IdempotencyRecord
-from chalicelib.ports import Absent, Anyhow, AtRevision, Delete, Ports, Put
+from chalicelib.ports import Absent, AtRevision, Delete, Ports, Put
 
 # No invocation lives longer than this: the API gateway gives up after 29 seconds, the function after 30.
 CLAIM_SECONDS: Final = 60
@@ -99,7 +99,7 @@ def _claim(ports: Ports, key: str, fingerprint: str) -> IdempotencyRecord | Answ
 
 
 def _put_or_find(ports: Ports, fresh: IdempotencyRecord) -> IdempotencyRecord | None:
-    """None if the claim is stored, else the record that is there."""
+    """None if the claim is stored, else the record that is there; an expired one is not."""
     for _ in range(2):
         try:
             ports.store.commit(Put(fresh, Absent()))
@@ -107,13 +107,10 @@ def _put_or_find(ports: Ports, fresh: IdempotencyRecord) -> IdempotencyRecord | 
             found = ports.store.get(IdempotencyRecord, fresh.key)
             if found is not None:
                 return found
-            # Hidden from the read: released since (then the next try gets it), or expired and not swept yet.
+            # Released since: the next try gets it.
         else:
             return None
-    ports.store.commit(Put(fresh, Anyhow()))
-    stored = ports.store.get(IdempotencyRecord, fresh.key)
-    # Of two that replace an expired record at once, the later one's claim stands.
-    return None if stored is None or stored.claim == fresh.claim else stored
+    raise IdempotencyKeyInUseError("Requests with this idempotency key are running.")
 
 
 def _is_final(answer: Answer) -> bool:

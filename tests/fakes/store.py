@@ -1,12 +1,18 @@
-"""A store in memory: exact under threads, with hooks where a test wants a crash or a race."""
+"""A store in memory: exact under threads, with hooks where a test wants a crash or a race.
 
+It allows what the tables allow and no more: which lists there are, in what order, and how large a record may be
+is read from the same declarations.
+"""
+
+import json
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from math import ceil
 from typing import Any
 
+from chalicelib.adapters.dynamodb.codec import encode
+from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.domain.errors import StoreConflictError, invalid
-from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import (
@@ -24,8 +30,9 @@ from chalicelib.ports import (
 )
 
 Key = tuple[type[Any], tuple[str, ...]]
+Place = tuple[str, ...]
 Hook = Callable[[tuple[Write, ...]], None]
-FOUND_BY = {"Customer": "email", "SyncTask": "status", "BillingEvent": "status"}
+MAX_BYTES = 400 * 1024
 
 
 class InMemoryStore:
@@ -43,6 +50,7 @@ class InMemoryStore:
     def get(self, kind: type[R], *identity: str) -> R | None:
         if self.on_get is not None:
             self.on_get(kind, identity)
+        LAYOUTS[kind].key(identity)
         with self._lock:
             record = self.records.get((kind, tuple(str(part) for part in identity)))
         return None if record is None or self._is_hidden(record) else record  # type: ignore[return-value]
@@ -55,13 +63,17 @@ class InMemoryStore:
         cursor: str | None = None,
         newest_first: bool = False,
     ) -> Page[R]:
+        index = LAYOUTS[kind].index
+        if within or index is None or not index.shards:
+            LAYOUTS[kind].within(within)
         parts = tuple(str(part) for part in within)
 
         def matches(record: Record) -> bool:
             return record.identity[: len(parts)] == parts
 
+        name = [kind.__name__, "within", *parts]
         return self._page(
-            kind, matches, lambda record: record.identity, limit, cursor, newest_first
+            kind, matches, lambda record: record.identity, name, limit, cursor, newest_first
         )
 
     def find_by(
@@ -74,22 +86,22 @@ class InMemoryStore:
         cursor: str | None = None,
         newest_first: bool = False,
     ) -> Page[R]:
-        if FOUND_BY.get(kind.__name__) != by:
+        index = LAYOUTS[kind].index
+        if index is None or index.by != by:
             raise ValueError(f"{kind.__name__} is not found by {by}")
+        ordered = index.order
 
-        def order(record: Any) -> tuple[str, ...]:
-            moment: datetime | None = getattr(record, "received_at", None) or record.created_at
-            stamp = moment.isoformat() if moment and kind.__name__ != "Customer" else ""
-            return (stamp, *record.identity)
+        def matches(record: Any) -> bool:
+            return bool(value) and getattr(record, by) == value
 
-        return self._page(
-            kind, lambda record: getattr(record, by) == value, order, limit, cursor, newest_first
-        )
+        def order(record: Record) -> Place:
+            return (ordered(record), *record.identity)
+
+        name = [kind.__name__, by, value]
+        return self._page(kind, matches, order, name, limit, cursor, newest_first)
 
     def commit(self, *writes: Write) -> None:
-        keys = [(type(write.record), write.record.identity) for write in writes]
-        if len(set(keys)) != len(keys) or len(keys) > 100:
-            raise ValueError("a commit has at most 100 writes, and no record twice")
+        keys = _keys_of(writes)
         if not writes:
             return
         if self.before_commit is not None:
@@ -109,28 +121,36 @@ class InMemoryStore:
     def all(self, kind: type[R]) -> list[R]:
         """Every record of the kind, by identity; for assertions."""
         found = [record for (stored, _), record in self.records.items() if stored is kind]
-        return sorted(found, key=lambda record: record.identity)  # type: ignore[return-value]
+        return sorted(found, key=lambda record: record.identity)  # type: ignore[arg-type]
 
     def _holds(self, write: Write) -> bool:
         stored = self.records.get((type(write.record), write.record.identity))
         if isinstance(write.condition, Absent):
-            return stored is None
+            return stored is None or self._is_hidden(stored)
         if isinstance(write.condition, AtRevision):
             return stored is not None and _revision(stored) == write.condition.number
         return True
 
     def _is_hidden(self, record: Record) -> bool:
-        return isinstance(record, IdempotencyRecord) and record.expires_at <= self.clock.now()
+        layout = LAYOUTS[type(record)]
+        if not layout.hides_expired or layout.expires_at is None:
+            return False
+        expiry = layout.expires_at(record)
+        return expiry is not None and ceil(expiry.timestamp()) <= self.clock.now().timestamp()
 
     def _page(
         self,
         kind: type[R],
         matches: Callable[[Any], bool],
-        order: Callable[[Any], tuple[str, ...]],
+        order: Callable[[Any], Place],
+        name: list[str],
         limit: int,
         cursor: str | None,
         newest_first: bool,
     ) -> Page[R]:
+        if limit < 1:
+            raise ValueError("a page has at least one item")
+        name = [*name, str(newest_first)]
         with self._lock:
             found = [
                 record
@@ -138,11 +158,36 @@ class InMemoryStore:
                 if stored is kind and matches(record) and not self._is_hidden(record)
             ]
         found.sort(key=order, reverse=newest_first)
-        if cursor is not None and not cursor.isdecimal():
-            raise invalid("cursor", "malformed", "The cursor is not one that this list gave out.")
-        start = int(cursor or 0)
-        following = str(start + limit) if start + limit < len(found) else None
-        return Page(tuple(found[start : start + limit]), following)  # type: ignore[arg-type]
+        if cursor is not None:
+            after = _place(name, cursor)
+            # A place in the order, not a count: what is written between two pages moves nothing.
+            found = [
+                one for one in found if (order(one) < after if newest_first else order(one) > after)
+            ]
+        page, following = found[:limit], None
+        if len(found) > limit:
+            following = json.dumps([name, order(page[-1])])
+        return Page(tuple(page), following)  # type: ignore[arg-type]
+
+
+def _keys_of(writes: tuple[Write, ...]) -> list[Key]:
+    keys = [(type(write.record), write.record.identity) for write in writes]
+    if len(set(keys)) != len(keys) or len(keys) > 100:
+        raise ValueError("a commit has at most 100 writes, and no record twice")
+    for write in writes:
+        if isinstance(write, Put) and len(encode(write.record).encode()) > MAX_BYTES:
+            raise invalid("", "too_large", "The object is larger than the database can hold.")
+    return keys
+
+
+def _place(name: list[str], cursor: str) -> Place:
+    try:
+        given, place = json.loads(cursor)
+        if given == name and all(isinstance(part, str) for part in place):
+            return tuple(place)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise invalid("cursor", "malformed", "The cursor is not one that this list gave out.")
 
 
 def _revision(record: Record) -> int:

@@ -1,54 +1,56 @@
-"""Cursors of lists: where to go on, opaque to clients and worthless to forge."""
+"""Cursors: where a list goes on. Opaque to clients, and worthless to forge.
+
+A cursor holds no key that DynamoDB is handed as it is: it names a place in the one list that it was given out by,
+and the keys are built anew from the list's own partition. A forged one finds nothing that its list does not hold.
+"""
 
 import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
 
-from chalicelib.domain.errors import invalid
+from chalicelib.domain.errors import InvalidError, invalid
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """After the item with this key, in this shard of the list."""
+    """In this part of the list, after the item with this sort key; None: at its beginning."""
 
-    shard: int
-    key: dict[str, dict[str, str]] | None
+    part: int
+    after: str | None
 
 
-def to_cursor(position: Position) -> str:
-    """The position as URL-safe text."""
-    text = json.dumps([position.shard, position.key], separators=(",", ":"))
+START = Position(0, None)
+
+
+def list_name(*what: str) -> str:
+    """A short name of the list of all this."""
+    return sha256(json.dumps(what).encode()).hexdigest()[:12]
+
+
+def to_cursor(name: str, position: Position | None) -> str | None:
+    """The position in that list as URL-safe text; None for None, the end."""
+    if position is None:
+        return None
+    text = json.dumps([name, position.part, position.after], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def from_cursor(cursor: str | None) -> Position:
-    """The position; the beginning without a cursor. Raises `InvalidError` for what no list ever gave out."""
+def from_cursor(name: str, cursor: str | None) -> Position:
+    """The position; the beginning without a cursor. Raises `InvalidError` for what that list never gave out."""
     if cursor is None:
-        return Position(0, None)
+        return START
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        shard, key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        given, part, after = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError, RecursionError) as error:
-        raise _malformed() from error
-    if not isinstance(shard, int) or isinstance(shard, bool) or not 0 <= shard < 1000:  # noqa: PLR2004 - far above any number of shards
-        raise _malformed()
-    if key is not None and not _is_key(key):
-        raise _malformed()
-    return Position(shard, key)
+        raise malformed_cursor() from error
+    if given != name or type(part) is not int or not isinstance(after, str | None):
+        raise malformed_cursor()
+    return Position(part, after)
 
 
-def _is_key(key: Any) -> bool:  # noqa: ANN401 -- whatever JSON held
-    return (
-        isinstance(key, dict)
-        and {"pk", "sk"} <= set(key) <= {"pk", "sk", "gsi_pk", "gsi_sk"}
-        and all(
-            isinstance(value, dict) and list(value) == ["S"] and isinstance(value["S"], str)
-            for value in key.values()
-        )
-    )
-
-
-def _malformed() -> Exception:
+def malformed_cursor() -> InvalidError:
+    """What is said of a cursor that can't be one of this list's."""
     return invalid("cursor", "malformed", "The cursor is not one that this list gave out.")

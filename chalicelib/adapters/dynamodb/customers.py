@@ -1,12 +1,10 @@
-"""The customers table: a partition for each customer, and references from other ids to them.
-
-The sort keys that begin with `HOT#` are what a check reads, and nothing else may begin so.
-"""
+"""The customers table: a partition for each customer, and references from other ids to them."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chalicelib.adapters.dynamodb.layout import Index, Layout, Table
+from chalicelib.adapters.dynamodb.keys import CUSTOMER_PARTITION, SNAPSHOT_SORT, Table
+from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.references import Reference
@@ -14,30 +12,32 @@ from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 
 _T: Final = Table.CUSTOMERS
-CUSTOMER_PARTITION: Final = "CUST"
-HOT_PREFIX: Final = "HOT#"
-SNAPSHOT_SORT: Final = f"{HOT_PREFIX}ENT"
-USAGE_SORT: Final = f"{HOT_PREFIX}USE"
-# Enough that creating customers is never bound by one index partition's 1,000 writes a second.
+_P: Final = CUSTOMER_PARTITION
+# Enough that creating customers is never bound by one index partition's 1,000 writes a second. Changing the
+# number moves customers between shards: those stored before would be found under neither email nor list.
 _CUSTOMER_SHARDS: Final = 8
 
 LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     Customer: Layout(
         kind="customer",
         table=_T,
-        partition=CUSTOMER_PARTITION,
+        partition=_P,
         sort="PROFILE",
-        depth=1,
-        index=Index(by="email", order=lambda customer: customer.id, shards=_CUSTOMER_SHARDS),
+        in_partition=1,
+        in_sort=0,
+        # A new email moves the customer in the index: a list being paged through at that moment may miss it.
+        index=Index(by="email", order=lambda _: "", shards=_CUSTOMER_SHARDS),
     ),
     Subscription: Layout(
-        kind="subscription", table=_T, partition=CUSTOMER_PARTITION, sort="SUBS", depth=1
+        kind="subscription", table=_T, partition=_P, sort="SUBS", in_partition=1, in_sort=1
     ),
     CheckoutSession: Layout(
-        kind="checkout_session", table=_T, partition=CUSTOMER_PARTITION, sort="CHECKOUT", depth=1
+        kind="checkout_session", table=_T, partition=_P, sort="CHECKOUT", in_partition=1, in_sort=1
     ),
     Snapshot: Layout(
-        kind="snapshot", table=_T, partition=CUSTOMER_PARTITION, sort=SNAPSHOT_SORT, depth=1
+        kind="snapshot", table=_T, partition=_P, sort=SNAPSHOT_SORT, in_partition=1, in_sort=0
     ),
-    Reference: Layout(kind="reference", table=_T, partition="REF", sort="REF", depth=2),
+    Reference: Layout(
+        kind="reference", table=_T, partition="REF", sort="REF", in_partition=2, in_sort=0
+    ),
 }

@@ -1,10 +1,11 @@
 """The operations table: outbox, events, audit log, keys. Most of it is swept by DynamoDB when it is old."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from chalicelib.adapters.dynamodb.layout import Index, Layout, Table
+from chalicelib.adapters.dynamodb.keys import Table
+from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.billing_events import BillingEvent
@@ -24,7 +25,7 @@ def _task_expiry(task: SyncTask) -> datetime | None:
 
 def sortable(moment: datetime) -> str:
     """The instant as text whose order is the instants' order."""
-    return moment.strftime("%Y%m%dT%H%M%S.%f")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 LAYOUTS: Final[Mapping[type[Any], Layout]] = {
@@ -33,7 +34,8 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         table=_T,
         partition="TASK",
         sort="TASK",
-        depth=1,
+        in_partition=1,
+        in_sort=0,
         index=Index(by="status", order=lambda task: sortable(task.created_at)),
         expires_at=_task_expiry,
     ),
@@ -42,18 +44,26 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         table=_T,
         partition="EVENT",
         sort="EVENT",
-        depth=1,
+        in_partition=1,
+        in_sort=0,
+        # One index partition per status: enough for a few hundred events a second (each is pending, then not).
         index=Index(by="status", order=lambda event: sortable(event.received_at)),
         expires_at=lambda event: event.received_at + _REPORT_KEPT,
     ),
-    AuditEntry: Layout(kind="audit_entry", table=_T, partition="AUDIT", sort="A", depth=1),
-    ApiKey: Layout(kind="api_key", table=_T, partition="API_KEYS", sort="K", depth=0),
+    AuditEntry: Layout(
+        kind="audit_entry", table=_T, partition="AUDIT", sort="A", in_partition=1, in_sort=1
+    ),
+    # One partition, because keys are listed; requests read them through a cache.
+    ApiKey: Layout(
+        kind="api_key", table=_T, partition="API_KEYS", sort="K", in_partition=0, in_sort=1
+    ),
     IdempotencyRecord: Layout(
         kind="idempotency_record",
         table=_T,
         partition="IDEMPOTENCY",
         sort="IDEMPOTENCY",
-        depth=1,
+        in_partition=1,
+        in_sort=0,
         expires_at=lambda record: record.expires_at,
         hides_expired=True,
     ),
@@ -62,7 +72,8 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         table=_T,
         partition="RECONCILIATIONS",
         sort="R",
-        depth=0,
+        in_partition=0,
+        in_sort=1,
         expires_at=lambda run: run.started_at + _REPORT_KEPT,
     ),
 }

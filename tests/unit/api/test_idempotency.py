@@ -9,7 +9,7 @@ from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.errors import StoreUnavailableError
 from chalicelib.domain.features import Feature
 from chalicelib.domain.idempotency import IdempotencyRecord
-from chalicelib.ports import Put, Write
+from chalicelib.ports import Absent, Put, Write
 from tests.fakes.system import START
 from tests.unit.api.world import World
 
@@ -121,22 +121,16 @@ def test_of_two_that_replace_an_expired_record_one_runs(world: World) -> None:
     create(world)
     [record] = world.store.all(IdempotencyRecord)
     world.clock.advance(hours=24)
-    claims = 0
 
-    def other_is_later(writes: tuple[Write, ...]) -> None:
-        nonlocal claims
-        if not isinstance(writes[0].record, IdempotencyRecord):
-            return
-        claims += 1
-        if claims == 3:
-            until = world.clock.now() + timedelta(hours=1)
-            other = replace(
-                record, claim="other", status=None, body=None, claimed_until=until, expires_at=until
-            )
-            world.store.records[IdempotencyRecord, record.identity] = other
+    def other_is_first(writes: tuple[Write, ...]) -> None:
+        until = world.clock.now() + timedelta(hours=1)
+        other = replace(
+            record, claim="other", status=None, body=None, claimed_until=until, expires_at=until
+        )
+        world.store.before_commit = None
+        world.store.commit(Put(other, Absent()))
 
-    world.store.after_commit = other_is_later
-    claims = 2
+    world.store.before_commit = other_is_first
     status, _, body = create(world)
     assert status == 409
     assert b"idempotency_key_in_use" in body

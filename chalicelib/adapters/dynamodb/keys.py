@@ -1,0 +1,56 @@
+"""What tables, keys and attributes are called: the one spelling of each, without a library behind it.
+
+The check's reader imports this and nothing of the store, so that a check loads neither pydantic nor PynamoDB.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+# DynamoDB's limits: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_PARTITION_BYTES: Final = 2048
+MAX_SORT_BYTES: Final = 1024
+
+CUSTOMER_PARTITION: Final = "CUST"
+# What a check reads of a customer's partition; nothing else's sort key may begin so.
+HOT_PREFIX: Final = "HOT#"
+SNAPSHOT_SORT: Final = f"{HOT_PREFIX}ENT"
+USAGE_SORT: Final = f"{HOT_PREFIX}USE"
+# Attributes of the usage item: `u:<feature>` counts since `p:<feature>`, in milliseconds.
+USED_PREFIX: Final = "u:"
+PERIOD_PREFIX: Final = "p:"
+
+
+class Table(StrEnum):
+    """The tables of an environment, by the last part of their names."""
+
+    CATALOG = "catalog"
+    CUSTOMERS = "customers"
+    OPERATIONS = "operations"
+
+
+def table_name(stage: str, table: Table) -> str:
+    """What infra/template.yaml calls the table."""
+    return f"paygrade-{stage}-{table}"
+
+
+def joined(prefix: str, *parts: str) -> str:
+    """The prefix and the parts as one key, from which they can be told apart again."""
+    return "#".join((prefix, *map(escaped, parts)))
+
+
+def parted(key: str) -> tuple[str, ...]:
+    """The prefix and the parts that `joined` made the key from."""
+    return tuple(part.replace("%23", "#").replace("%25", "%") for part in key.split("#"))
+
+
+def escaped(part: str) -> str:
+    """The part without the `#` that separates parts."""
+    return part.replace("%", "%25").replace("#", "%23")
+
+
+def fits(key: str, max_bytes: int) -> bool:
+    """Whether DynamoDB takes the text as a key of that size; what does not fit was never stored."""
+    try:
+        return len(key.encode()) <= max_bytes
+    except UnicodeEncodeError:  # half of a surrogate pair is no text
+        return False
