@@ -24,22 +24,9 @@ from tests.contract.billing_provider.samples import (
     observed,
     publish,
 )
-from tests.contract.billing_provider.worlds import StripeWorld, World
+from tests.contract.billing_provider.worlds import World
 
 NEW_MONTHLY = mirror_price(1200)
-
-
-@pytest.fixture
-def unsetting(request: pytest.FixtureRequest, world: World) -> None:
-    """Stripe unsets a default price by an empty string (github.com/stripe/stripe-python/issues/658).
-
-    The stand-in goes by the SDK's types, which do not say so, and refuses it. Once it does not, the
-    marks fail and this fixture goes.
-    """
-    if isinstance(world, StripeWorld):
-        reason = "the stand-in refuses an empty default_price"
-        mark = pytest.mark.xfail(reason=reason, raises=ProviderRefusedError, strict=True)
-        request.applymarker(mark)
 
 
 def test_product_never_made_is_not_there(world: World) -> None:
@@ -137,7 +124,7 @@ def test_default_price_cannot_be_archived_until_another_is(world: World) -> None
     assert {price.billing_id: price.active for price in found.prices} == {old: False, new: True}
 
 
-def test_default_price_unset_lets_the_last_price_be_archived(world: World, unsetting: None) -> None:
+def test_default_price_unset_lets_the_last_price_be_archived(world: World) -> None:
     (only,) = publish(world.provider, MONTHLY)
     world.provider.apply(SetDefaultPrice(product_key=KEY, lookup_key=None), "unset")
     world.provider.apply(ArchivePrice(billing_id=only), "archive")
@@ -194,9 +181,7 @@ def test_price_whose_creation_failed_for_good_needs_another_look_and_key(world: 
     assert len(observed(world.provider).prices) == 1
 
 
-def test_steps_between_wish_and_truth_lead_there_and_then_end(
-    world: World, unsetting: None
-) -> None:
+def test_steps_between_wish_and_truth_lead_there_and_then_end(world: World) -> None:
     wishes = [
         mirror_product(MONTHLY, SEATS),
         mirror_product(NEW_MONTHLY, SEATS, name="Pro 2"),
