@@ -1,7 +1,8 @@
 """What API Gateway hands to the function, built by hand: every byte and spelling is the test's own."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -14,7 +15,8 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 REQUEST_ID: Final = "req-gateway-1"
 
 
-def routed(paths: Iterable[str], path: str) -> tuple[str, dict[str, str]]:
+@lru_cache(maxsize=4096)
+def routed(paths: tuple[str, ...], path: str) -> tuple[str, dict[str, str]]:
     """The resource that serves the path, fixed parts before parameters, and its parameters as they were sent."""
     parts = path.split("/")
     for resource in sorted(paths, key=lambda one: one.replace("{", "\uffff")):
@@ -40,7 +42,7 @@ def gateway_event(
 ) -> dict[str, Any]:
     """The event of one request to a REST API; `path` may carry a query. `parameters` replace the path's."""
     plain, _, query = path.partition("?")
-    resource, found = routed(app.routes, plain)
+    resource, found = routed(tuple(app.routes), plain)
     values = parse_qs(query, keep_blank_values=True, errors="replace")
     return {
         "resource": resource,
