@@ -176,7 +176,11 @@ def a_provider_subscription(
 
 
 def our_metadata(
-    subscription_id: str = "subs_1", *, customer_id: str = ACME, plan_version: int = 1, **more: str
+    subscription_id: str = "subs_1",
+    *,
+    customer_id: str = ACME,
+    plan_version: str = "pro=1",
+    **more: str,
 ) -> dict[str, str]:
     """What a subscription of ours carries at the provider."""
     return {
@@ -184,7 +188,7 @@ def our_metadata(
         METADATA_TYPE: "subscription",
         METADATA_ENVIRONMENT: ENVIRONMENT,
         METADATA_CUSTOMER: customer_id,
-        METADATA_PLAN_VERSION: str(plan_version),
+        METADATA_PLAN_VERSION: plan_version,
         **more,
     }
 

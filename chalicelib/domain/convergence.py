@@ -10,11 +10,18 @@ from datetime import datetime
 from typing import Final
 
 from chalicelib.domain.billing import PriceOwner, ProviderSubscription
-from chalicelib.domain.ids import CustomerId, FeatureId, SubscriptionId, derived_id
-from chalicelib.domain.plain import plain
+from chalicelib.domain.ids import (
+    CustomerId,
+    FeatureId,
+    PackageId,
+    SubscriptionId,
+    derived_id,
+    is_chosen_id,
+)
 from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.prices import PriceModel
-from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind
+from chalicelib.domain.reconciliations import Drift
+from chalicelib.domain.subscription_drift import changes, duplicates, unmanaged, vanished
 from chalicelib.domain.subscriptions import (
     ENDED,
     SubscribedAddon,
@@ -23,6 +30,7 @@ from chalicelib.domain.subscriptions import (
 )
 
 # Our names for what we write to the provider's subscription and read back as a cross-check.
+METADATA_PREFIX: Final = "paygrade_"
 METADATA_ID: Final = "paygrade_entity_id"
 METADATA_TYPE: Final = "paygrade_entity_type"
 METADATA_ENVIRONMENT: Final = "paygrade_environment"
@@ -50,28 +58,34 @@ def converge(
     now: datetime,
 ) -> Convergence:
     """Our subscriptions after taking over the provider's truth, and how each differed from it."""
-    by_billing_id = {held.billing_id: held for held in ours if held.provider == provider}
+    by_billing_id = {
+        held.billing_id: held
+        for held in ours
+        if held.provider == provider and held.billing_id is not None
+    }
     taken: dict[SubscriptionId, Subscription] = {held.id: held for held in ours}
     changed: list[tuple[Subscription | None, Subscription]] = []
     drifts: list[Drift] = []
-    for truth in sorted(theirs, key=lambda held: (held.created_at, held.billing_id)):
+    present = _distinct(theirs)
+    for truth in present:
         before = by_billing_id.get(truth.billing_id)
-        if (
-            before is None
-            and truth.status in ENDED
-            and not _is_ours(truth, customer_id, environment)
-        ):
+        has_ended = truth.status in ENDED
+        if before is None and has_ended and not _is_ours(truth, customer_id, environment):
             continue
         after = _translate(customer_id, provider, environment, before, truth, owners, taken)
+        if after is None and not has_ended:
+            drifts.append(unmanaged(truth))
+        if after is None and before is not None:
+            # Whatever it charges for now, what it gave before must end when it does.
+            after = _alive_as(before, truth)
         if after is None:
-            drifts.append(_unmanaged(truth))
             continue
-        if before is None or after != before:
+        if after != before:
             after = replace(after, version=before.version + 1 if before else 1)
             changed.append((before, after))
-            drifts += _drifts(before, after)
+            drifts += changes(before, after)
         taken[after.id] = after
-    seen = {truth.billing_id for truth in theirs}
+    seen = {truth.billing_id for truth in present}
     for held in by_billing_id.values():
         if held.billing_id not in seen and held.is_live:
             ended = replace(
@@ -79,12 +93,20 @@ def converge(
             )
             taken[held.id] = ended
             changed.append((held, ended))
-            drifts.append(
-                _drift(DriftKind.SUBSCRIPTION_VANISHED, held, {"status": held.status}, None)
-            )
+            drifts.append(vanished(held))
     subscriptions = tuple(taken[key] for key in sorted(taken))
-    drifts += _duplicates(subscriptions)
+    drifts += duplicates(subscriptions)
     return Convergence(subscriptions=subscriptions, changed=tuple(changed), drifts=tuple(drifts))
+
+
+def _distinct(theirs: Iterable[ProviderSubscription]) -> list[ProviderSubscription]:
+    """Each subscription once, the oldest first; one that ended while the list was read has ended."""
+    found: dict[str, ProviderSubscription] = {}
+    for truth in theirs:
+        known = found.get(truth.billing_id)
+        if known is None or known.status not in ENDED:
+            found[truth.billing_id] = truth
+    return sorted(found.values(), key=lambda held: (held.created_at, held.billing_id))
 
 
 def _is_ours(truth: ProviderSubscription, customer_id: CustomerId, environment: str) -> bool:
@@ -112,21 +134,28 @@ def _translate(
     """
     owned = [
         (item, owners[item.price_billing_id])
-        for item in truth.items
+        for item in sorted(truth.items, key=lambda item: item.price_billing_id)
         if item.price_billing_id in owners
     ]
     plans = [owner for _, owner in owned if owner.kind is PackageKind.PLAN]
     if not plans:
         return None
-    plan = plans[0]
+    plan = min(plans, key=lambda owner: (owner.package_id, owner.price.id))
     quantities: dict[FeatureId, int] = {}
     addons: dict[str, SubscribedAddon] = {}
     stated_addons = _stated_versions(truth.metadata.get(METADATA_ADDON_VERSIONS, ""))
+    held_addons = {addon.id: addon.version for addon in before.addons} if before else {}
     for item, owner in owned:
         price = owner.price
         quantity = item.quantity if item.quantity is not None else 1
         if owner.kind is PackageKind.ADDON:
-            number = _choose(owner.versions, stated_addons.get(owner.package_id))
+            if not quantity:
+                continue
+            number = _choose(
+                owner.versions,
+                stated_addons.get(owner.package_id),
+                held_addons.get(owner.package_id),
+            )
             addons[owner.package_id] = SubscribedAddon(
                 id=owner.package_id, version=number, quantity=quantity
             )
@@ -135,9 +164,17 @@ def _translate(
     versions = set(plan.versions).intersection(
         *(owner.versions for owner in plans if owner.package_id == plan.package_id)
     )
-    stated = truth.metadata.get(METADATA_PLAN_VERSION, "")
-    number = _choose(sorted(versions) or plan.versions, int(stated) if stated.isdecimal() else None)
-    return Subscription(
+    text = truth.metadata.get(METADATA_PLAN_VERSION, "")
+    if before is None and text.isdecimal():
+        text = f"{plan.package_id}={text}"
+    stated = _stated_versions(text)
+    held = before if before is not None and before.plan_id == plan.package_id else None
+    number = _choose(
+        sorted(versions) or plan.versions,
+        stated.get(plan.package_id),
+        held.plan_version if held else None,
+    )
+    taken_over = Subscription(
         id=_subscription_id(customer_id, provider, environment, before, truth, taken),
         customer_id=customer_id,
         product_id=plan.product_id,
@@ -149,17 +186,33 @@ def _translate(
         currency=truth.currency,
         status=truth.status,
         started_at=truth.started_at,
+        provider=provider,
+        billing_id=truth.billing_id,
+        metadata=before.metadata if before else _callers_metadata(truth),
+        version=before.version if before else 1,
+    )
+    return _alive_as(taken_over, truth)
+
+
+def _alive_as(held: Subscription, truth: ProviderSubscription) -> Subscription:
+    """The subscription with the provider's word on its life, whatever it is a subscription of."""
+    return replace(
+        held,
+        status=truth.status,
         current_period_start=truth.current_period_start,
         current_period_end=truth.current_period_end,
         trial_end=truth.trial_end,
         cancel_at=truth.cancel_at,
         ended_at=truth.ended_at,
-        provider=provider,
-        billing_id=truth.billing_id,
         billing_url=truth.url,
-        metadata=before.metadata if before else {},
-        version=before.version if before else 1,
     )
+
+
+def _callers_metadata(truth: ProviderSubscription) -> dict[str, str]:
+    """What the order carried: our own marks begin with a prefix that callers can't use."""
+    return {
+        key: value for key, value in truth.metadata.items() if not key.startswith(METADATA_PREFIX)
+    }
 
 
 def _subscription_id(
@@ -175,7 +228,7 @@ def _subscription_id(
     if _is_ours(truth, customer_id, environment):
         stated = SubscriptionId(truth.metadata.get(METADATA_ID, ""))
         # Metadata can be copied by hand in the provider's dashboard: an id in use is never taken over.
-        if stated.startswith("subs_") and stated not in taken:
+        if stated.startswith("subs_") and is_chosen_id(stated) and stated not in taken:
             return stated
     return SubscriptionId(derived_id("subs_", provider, truth.billing_id))
 
@@ -186,77 +239,17 @@ def _stated_versions(text: str) -> dict[str, int]:
     return {key: int(number) for key, _, number in pairs if number.isdecimal()}
 
 
+def format_versions(versions: Mapping[PackageId, int]) -> str:
+    """What `METADATA_PLAN_VERSION` and `METADATA_ADDON_VERSIONS` hold at the provider: whose version is which."""
+    return ",".join(f"{package_id}={number}" for package_id, number in versions.items())
+
+
 def format_addon_versions(addons: Iterable[SubscribedAddon]) -> str:
     """What `METADATA_ADDON_VERSIONS` holds at the provider."""
-    return ",".join(f"{addon.id}={addon.version}" for addon in addons)
+    return format_versions({addon.id: addon.version for addon in addons})
 
 
-def _choose(candidates: Sequence[int], stated: int | None) -> int:
-    return stated if stated is not None and stated in candidates else max(candidates)
-
-
-def _drift(
-    kind: DriftKind,
-    subject: Subscription,
-    ours: Mapping[str, object] | None,
-    theirs: Mapping[str, object] | None,
-    action: DriftAction = DriftAction.REPAIRED,
-) -> Drift:
-    return Drift(
-        kind=kind, entity=f"subscription:{subject.id}", ours=ours, theirs=theirs, action=action
-    )
-
-
-def _unmanaged(truth: ProviderSubscription) -> Drift:
-    return Drift(
-        kind=DriftKind.SUBSCRIPTION_UNMANAGED,
-        entity=f"customer_subscription:{truth.billing_id}",
-        ours=None,
-        theirs={"billing_id": truth.billing_id, "status": truth.status},
-        action=DriftAction.REPORTED,
-    )
-
-
-# The fields in which a difference is named by kind; any other difference is SUBSCRIPTION_DETAILS.
-_KINDS: Final[Sequence[tuple[DriftKind, tuple[str, ...]]]] = (
-    (DriftKind.SUBSCRIPTION_STATUS, ("status",)),
-    (DriftKind.SUBSCRIPTION_PLAN, ("plan_id", "plan_version", "billing_period", "currency")),
-    (DriftKind.SUBSCRIPTION_QUANTITY, ("quantities", "addons")),
-    (DriftKind.SUBSCRIPTION_CANCELLATION, ("cancel_at",)),
-    (DriftKind.SUBSCRIPTION_PERIOD, ("current_period_start", "current_period_end")),
-)
-
-
-def _drifts(before: Subscription | None, after: Subscription) -> Iterable[Drift]:
-    if before is None:
-        yield _drift(
-            DriftKind.SUBSCRIPTION_MISSING,
-            after,
-            None,
-            {"billing_id": after.billing_id, "status": after.status, "plan_id": after.plan_id},
-        )
-        return
-    named = False
-    for kind, fields in _KINDS:
-        ours = {field: plain(getattr(before, field)) for field in fields}
-        theirs = {field: plain(getattr(after, field)) for field in fields}
-        if ours != theirs:
-            named = True
-            yield _drift(kind, after, ours, theirs)
-    if not named:
-        yield _drift(DriftKind.SUBSCRIPTION_DETAILS, after, None, None)
-
-
-def _duplicates(subscriptions: Iterable[Subscription]) -> Iterable[Drift]:
-    first: dict[str, Subscription] = {}
-    live = (held for held in subscriptions if held.is_live)
-    for held in sorted(live, key=lambda one: (one.started_at, one.id)):
-        other = first.setdefault(held.product_id, held)
-        if other is not held:
-            yield _drift(
-                DriftKind.SUBSCRIPTION_DUPLICATE,
-                held,
-                {"product_id": held.product_id, "also": other.id},
-                None,
-                DriftAction.REPORTED,
-            )
+def _choose(candidates: Sequence[int], *preferred: int | None) -> int:
+    """The first preferred one that is possible, otherwise the newest."""
+    possible = (number for number in preferred if number is not None and number in candidates)
+    return next(possible, max(candidates))
