@@ -1,7 +1,7 @@
 """Checkout sessions: the page on which a customer pays, and the pages it comes back to."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from chalice.app import Blueprint
 from pydantic import Field
@@ -92,6 +92,7 @@ class ReturnQuery(Query):
     session_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_]+$")]
 
 
+_HTML: Final = "text/html; charset=utf-8"
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -107,12 +108,13 @@ _PAGE_HEADERS = {
     summary="The page after a payment",
     query=ReturnQuery,
     answer=Text,
+    media_type=_HTML,
 )
 def checkout_success(call: Call[NoBody, ReturnQuery]) -> Reply[Text]:
     """Looks at the provider's truth itself, so that access is there even if the webhook is late."""
     is_paid = return_from_checkout(call.ports, call.cause, call.query.session_id)
     page = checkout_page("paid" if is_paid else "processing")
-    return Reply(Text(body=page, media_type="text/html; charset=utf-8"), headers=_PAGE_HEADERS)
+    return Reply(Text(body=page, media_type=_HTML), headers=_PAGE_HEADERS)
 
 
 @endpoint(
@@ -123,9 +125,10 @@ def checkout_success(call: Call[NoBody, ReturnQuery]) -> Reply[Text]:
     root=True,
     summary="The page after a payment was given up",
     answer=Text,
+    media_type=_HTML,
 )
 def checkout_canceled(call: Call[NoBody, NoQuery]) -> Reply[Text]:
     """Says that nothing was charged."""
     del call
     page = checkout_page("canceled")
-    return Reply(Text(body=page, media_type="text/html; charset=utf-8"), headers=_PAGE_HEADERS)
+    return Reply(Text(body=page, media_type=_HTML), headers=_PAGE_HEADERS)
