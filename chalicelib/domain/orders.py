@@ -1,11 +1,11 @@
 """Orders: what a customer asks to subscribe to, resolved against the catalog into lines with our own prices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.errors import InvalidError, Violation, invalid
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, derived_id
-from chalicelib.domain.plans import PackageKind, PackageVersion
+from chalicelib.domain.plans import PackageKind, PackageVersion, PricingType
 from chalicelib.domain.prices import BillingPeriod, Price, PriceModel
 from chalicelib.domain.subscriptions import SubscribedAddon
 
@@ -20,7 +20,10 @@ class AddonOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The wish: catalog ids and quantities only, never a price. None lets the catalog choose."""
+    """The wish: catalog ids and quantities only, never a price. None lets the catalog choose.
+
+    `billing_provider` None: whoever is able to take the payment.
+    """
 
     customer_id: CustomerId
     plan_id: PackageId
@@ -30,6 +33,7 @@ class Order:
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     success_url: str | None = None
     cancel_url: str | None = None
+    billing_provider: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -67,6 +71,7 @@ class PricedOrder:
             *(f"{addon.id}@{addon.version}" for addon in self.addons),
             order.success_url or "",
             order.cancel_url or "",
+            *(f"{key}={value}" for key, value in sorted(order.metadata.items())),
         )
 
 
@@ -84,6 +89,8 @@ def price_order(
     held = _addons(order, plan, addons)
     if not plan.content.prices:
         _refuse_unknown_quantities(order, ())
+        if plan.content.pricing_type is PricingType.FREE:
+            _refuse_priced_addons(order, plan, addons)
         return PricedOrder(
             plan=plan, addons=held, quantities={}, billing_period=None, currency=None, lines=()
         )
@@ -105,20 +112,9 @@ def price_order(
         )
         for price in charged
     ]
-    for index, addon in enumerate(held):
-        version = addons[addon.id]
-        prices = version.prices_for(period, 1, currency)
-        if version.content.prices and not prices:
-            detail = (
-                f"The add-on {addon.id!r} has no price for the period {period!r} in {currency!r}."
-            )
-            raise invalid(f"addons[{index}]", "no_such_price", detail)
-        lines += (
-            OrderLine(
-                kind=PackageKind.ADDON, package_id=addon.id, price=price, quantity=addon.quantity
-            )
-            for price in prices
-        )
+    # In one order whatever the request's: a provider compares repeated requests byte for byte.
+    for index, wished in sorted(enumerate(order.addons), key=lambda one: one[1].id):
+        lines += _addon_lines(f"addons[{index}]", wished, addons[wished.id], period, currency)
     return PricedOrder(
         plan=plan,
         addons=held,
@@ -131,6 +127,23 @@ def price_order(
         currency=currency,
         lines=tuple(lines),
     )
+
+
+def _addon_lines(
+    at: str, wished: AddonOrder, addon: PackageVersion, period: BillingPeriod, currency: str
+) -> Iterable[OrderLine]:
+    if not addon.content.prices:
+        # What the provider doesn't charge for, it can't tell us about when we look at its truth.
+        detail = f"The add-on {addon.id!r} has no prices: it can't be bought with a paid plan yet."
+        raise invalid(at, "unsupported", detail)
+    prices = addon.prices_for(period, 1, currency)
+    if not prices:
+        detail = f"The add-on {addon.id!r} has no price for the period {period!r} in {currency!r}."
+        raise invalid(at, "no_such_price", detail)
+    for price in prices:
+        yield OrderLine(
+            kind=PackageKind.ADDON, package_id=addon.id, price=price, quantity=wished.quantity
+        )
 
 
 def _choose_terms(
@@ -216,3 +229,12 @@ def _refuse_unknown_quantities(order: Order, charged: Sequence[Price]) -> None:
             "not_sold_by_unit",
             f"The plan doesn't sell {unknown[0]!r} by the unit.",
         )
+
+
+def _refuse_priced_addons(
+    order: Order, plan: PackageVersion, addons: Mapping[PackageId, PackageVersion]
+) -> None:
+    for index, wished in enumerate(order.addons):
+        if addons[wished.id].content.prices:
+            detail = f"The plan {plan.id!r} is free: the add-on {wished.id!r} would not be charged."
+            raise invalid(f"addons[{index}]", "no_such_price", detail)
