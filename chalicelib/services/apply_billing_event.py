@@ -19,6 +19,7 @@ from chalicelib.services.converge_customer import converge_customer
 # What can change a subscription, an invoice or the customer itself. Everything else is kept and left alone:
 # edits of products and prices are found by reconciliation, by object state.
 _ABOUT_CUSTOMERS = ("checkout.session.", "customer.", "invoice.", "charge.", "refund.")
+_ABOUT_SUBSCRIPTIONS = "customer.subscription."
 
 
 def keep_billing_event(ports: Ports, provider: str, event: ProviderEvent) -> BillingEvent:
@@ -86,6 +87,7 @@ def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEve
             customer_id,
             event.provider,
             also=[Put(done, AtRevision(number=event.revision))],
+            hinted=event.object_id if event.type.startswith(_ABOUT_SUBSCRIPTIONS) else None,
         )
     except StoreConflictError:
         # Either the customer is contended, and the retry goes on, or another worker took this same event.

@@ -26,6 +26,8 @@ from chalicelib.services.snapshots import compile_for
 
 # Each try loses only to a writer that finished; more tries than writers can plausibly race.
 _TRIES: Final = 6
+# A commit takes 100 writes; a changed subscription needs up to four, the rest is the snapshot's and the caller's.
+_CHANGES_AT_ONCE: Final = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +45,16 @@ def converge_customer(
     customer_id: CustomerId,
     provider_name: str,
     also: Iterable[Write] = (),
+    hinted: str | None = None,
 ) -> Converged:
-    """Our subscriptions, snapshot and audit log agree with the provider's truth; `also` is in the same commit."""
+    """Our subscriptions, snapshot and audit log agree with the provider's truth; `also` is in the same commit.
+
+    `hinted` is the provider's id of a subscription that its lists may not show yet.
+    """
     extra = tuple(also)
     for tried in range(1, _TRIES + 1):
         try:
-            return _converge_once(ports, cause, customer_id, provider_name, extra)
+            return _converge_once(ports, cause, customer_id, provider_name, extra, hinted)
         except StoreConflictError:
             # Another worker committed between our read and our write: its view of the provider may be newer
             # or older than ours, so only a new read of both can tell.
@@ -63,6 +69,7 @@ def _converge_once(
     customer_id: CustomerId,
     provider_name: str,
     extra: tuple[Write, ...],
+    hinted: str | None,
 ) -> Converged:
     # Our version is read BEFORE the provider's truth. Timeline of two workers A and B:
     #   A reads v1, A fetches (old truth) ... B reads v1, B fetches (new truth), B commits v2
@@ -72,7 +79,7 @@ def _converge_once(
     if customer is None or stored is None:
         raise NotFoundError("customer", customer_id)
     ours = all_within(ports.store, Subscription, customer_id)
-    theirs = _fetch(ports, customer, provider_name, ours)
+    theirs = _fetch(ports, customer, provider_name, ours, hinted)
     result = converge(
         customer_id,
         provider_name,
@@ -87,35 +94,53 @@ def _converge_once(
         if extra:
             ports.store.commit(*extra)
         return Converged(subscriptions=result.subscriptions, changed=False, drifts=result.drifts)
-    snapshot = compile_for(ports, customer, result.subscriptions, version=stored.version + 1)
+    portion = replace(result, changed=result.changed[:_CHANGES_AT_ONCE])
+    is_whole = len(portion.changed) == len(result.changed)
+    held = result.subscriptions if is_whole else _with_changes(ours, portion)
+    snapshot = compile_for(ports, customer, held, version=stored.version + 1)
     ports.store.commit(
         Put(snapshot, AtRevision(number=stored.version)),
-        *_subscription_writes(ports, cause, result),
-        *_checkout_writes(ports, customer_id, result),
-        *extra,
+        *_subscription_writes(ports, cause, portion),
+        *_checkout_writes(ports, customer_id, portion),
+        *(extra if is_whole else ()),
     )
-    return Converged(subscriptions=result.subscriptions, changed=True, drifts=result.drifts)
+    if is_whole:
+        return Converged(subscriptions=held, changed=True, drifts=result.drifts)
+    # As if the provider had changed in portions: each is a right state on the way to the present one.
+    rest = _converge_once(ports, cause, customer_id, provider_name, extra, hinted)
+    return replace(rest, changed=True, drifts=result.drifts)
+
+
+def _with_changes(ours: Iterable[Subscription], portion: Convergence) -> tuple[Subscription, ...]:
+    held = {one.id: one for one in ours} | {after.id: after for _, after in portion.changed}
+    return tuple(held[key] for key in sorted(held))
 
 
 def _fetch(
-    ports: Ports, customer: Customer, provider_name: str, ours: Iterable[Subscription]
+    ports: Ports,
+    customer: Customer,
+    provider_name: str,
+    ours: Iterable[Subscription],
+    hinted: str | None,
 ) -> tuple[ProviderSubscription, ...]:
-    billing_id = customer.billing_id(provider_name)
-    if billing_id is None:
+    """What the provider holds. A list may lag behind: whatever it lacks is asked for by its id."""
+    customer_billing_id = customer.billing_id(provider_name)
+    held_there = {
+        held.billing_id
+        for held in ours
+        if held.provider == provider_name and held.is_live and held.billing_id is not None
+    }
+    if customer_billing_id is None and not held_there:
         return ()
     provider = ports.providers.get(provider_name)
-    listed = provider.list_subscriptions(billing_id)
+    listed = provider.list_subscriptions(customer_billing_id) if customer_billing_id else ()
     seen = {truth.billing_id for truth in listed}
-    # A list may lag behind: before a subscription counts as vanished it is asked for by its id.
-    missing = (
-        provider.get_subscription(held.billing_id)
-        for held in ours
-        if held.provider == provider_name
-        and held.is_live
-        and held.billing_id is not None
-        and held.billing_id not in seen
-    )
-    return (*listed, *(truth for truth in missing if truth is not None))
+    asked = [provider.get_subscription(billing_id) for billing_id in sorted(held_there - seen)]
+    if hinted is not None and hinted not in seen | held_there:
+        found = provider.get_subscription(hinted)
+        if found is not None and found.customer_billing_id == customer_billing_id:
+            asked.append(found)
+    return (*listed, *(truth for truth in asked if truth is not None))
 
 
 def _subscription_writes(ports: Ports, cause: Cause, result: Convergence) -> Iterable[Write]:
