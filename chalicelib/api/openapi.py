@@ -227,7 +227,8 @@ def _problem_statuses(operation: Operation) -> set[int]:
     statuses = {422, 500, 503}
     if operation.scope is not None:
         statuses |= {401, 403}
-    if "{" in operation.path:
+    names_others = any(name.endswith("_id") for name in operation.body.model_fields)
+    if "{" in operation.path or names_others:
         statuses |= {404}
     if operation.method == "GET":
         return statuses
