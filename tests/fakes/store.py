@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 from chalicelib.adapters.dynamodb.codec import encode
+from chalicelib.adapters.dynamodb.layout import index_key
 from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.domain.errors import StoreConflictError, invalid
 from chalicelib.domain.ids import CustomerId
@@ -175,9 +176,20 @@ def _keys_of(writes: tuple[Write, ...]) -> list[Key]:
     if len(set(keys)) != len(keys) or len(keys) > 100:
         raise ValueError("a commit has at most 100 writes, and no record twice")
     for write in writes:
-        if isinstance(write, Put) and len(encode(write.record).encode()) > MAX_BYTES:
+        if not _fits(write):
             raise invalid("", "too_large", "The object is larger than the database can hold.")
     return keys
+
+
+def _fits(write: Write) -> bool:
+    record = write.record
+    layout = LAYOUTS[type(record)]
+    if not layout.key(record.identity).fits:
+        return False
+    if not isinstance(write, Put):
+        return True
+    in_index = layout.index is None or index_key(layout, layout.index, record).fits
+    return in_index and len(encode(record).encode()) <= MAX_BYTES
 
 
 def _place(name: list[str], cursor: str) -> Place:
