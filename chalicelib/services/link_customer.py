@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import BillingLink, SyncStatus
 from chalicelib.domain.catalog_mirror import entity_metadata
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.errors import NotFoundError, StoreConflictError
+from chalicelib.domain.errors import NotFoundError, ProviderRefusedError, StoreConflictError
+from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.references import Reference, customer_namespace
-from chalicelib.ports import Anyhow, AtRevision, BillingProvider, Ports, Put
+from chalicelib.ports import Absent, Anyhow, AtRevision, BillingProvider, Ports, Put
+from chalicelib.services.audit import entry
+from chalicelib.services.optimistic import retried
 
 
 def link_customer(ports: Ports, customer: Customer, provider: BillingProvider) -> str:
@@ -18,10 +22,46 @@ def link_customer(ports: Ports, customer: Customer, provider: BillingProvider) -
     (24 h) the stored link stands in for it.
     """
     billing_id = customer.billing_id(provider.name)
-    if billing_id is None:
+    if billing_id is not None and _is_gone(provider, billing_id):
+        # Deleted there by hand. Late events about it still lead to our customer by its reference.
+        ports.monitor.event(
+            "billing_customer_gone",
+            customer_id=customer.id,
+            provider=provider.name,
+            billing_id=billing_id,
+        )
+        billing_id = _create(ports, customer, provider, gone=billing_id)
+    elif billing_id is None:
         billing_id = _create(ports, customer, provider)
     push_details(ports, customer.id, provider)
     return billing_id
+
+
+def forget_deleted(
+    ports: Ports, cause: Cause, customer_id: CustomerId, provider: BillingProvider
+) -> bool:
+    """Whether the customer was deleted at the provider; if so, we hold no link there any more."""
+    return retried(lambda: _forget_deleted(ports, cause, customer_id, provider))
+
+
+def _forget_deleted(
+    ports: Ports, cause: Cause, customer_id: CustomerId, provider: BillingProvider
+) -> bool:
+    customer = ports.store.get(Customer, customer_id)
+    billing_id = customer.billing_id(provider.name) if customer is not None else None
+    if customer is None or billing_id is None or not _is_gone(provider, billing_id):
+        return False
+    links = tuple(link for link in customer.links if link.provider != provider.name)
+    unlinked = replace(customer, links=links, version=customer.version + 1)
+    before = {"provider": provider.name, "billing_id": billing_id}
+    audit = entry(ports, cause, f"customer:{customer_id}", "customer.unlinked", before)
+    ports.store.commit(Put(unlinked, AtRevision(number=customer.version)), Put(audit, Absent()))
+    return True
+
+
+def _is_gone(provider: BillingProvider, billing_id: str) -> bool:
+    found = provider.get_customer(billing_id)
+    return found is None or found.deleted
 
 
 def push_details(ports: Ports, customer_id: str, provider: BillingProvider) -> None:
@@ -37,8 +77,13 @@ def push_details(ports: Ports, customer_id: str, provider: BillingProvider) -> N
     for link in pending:
         if link.billing_id is None:
             continue
-        provider.update_customer(link.billing_id, customer)
-        told = replace(link, sync_status=SyncStatus.SYNCED, synced_at=ports.clock.now())
+        told = replace(link, sync_status=SyncStatus.SYNCED, error=None, synced_at=ports.clock.now())
+        try:
+            provider.update_customer(link.billing_id, customer)
+        except ProviderRefusedError as error:
+            # A bad address keeps nobody from buying: it is told of, and tried again when it changes.
+            ports.monitor.event("customer_details_refused", customer_id=customer_id)
+            told = replace(link, sync_status=SyncStatus.ERROR, error=error.detail)
         try:
             _store(ports, customer, told)
         except StoreConflictError:
@@ -47,7 +92,9 @@ def push_details(ports: Ports, customer_id: str, provider: BillingProvider) -> N
             ports.monitor.event("customer_details_changed_while_pushed", customer_id=customer_id)
 
 
-def _create(ports: Ports, customer: Customer, provider: BillingProvider) -> str:
+def _create(
+    ports: Ports, customer: Customer, provider: BillingProvider, gone: str | None = None
+) -> str:
     environment = ports.environment
     metadata = entity_metadata(
         "customer",
@@ -73,8 +120,10 @@ def _create(ports: Ports, customer: Customer, provider: BillingProvider) -> str:
         current = ports.store.get(Customer, customer.id)
         if current is None:
             raise
-        if current.billing_id(provider.name) is None:
-            _store(ports, current, link)
+        theirs = current.billing_id(provider.name)
+        if theirs is not None and theirs != gone:
+            return theirs
+        _store(ports, current, link)
     return made.billing_id
 
 
