@@ -28,6 +28,7 @@ class Settings:
     return_origins: tuple[str, ...]
     aws_region: str
     aws_endpoint_url: str | None
+    aws_keys: tuple[str, str, str | None] | None
     stripe_api_base: str
     stripe_secret_key: str | None
     stripe_webhook_secrets: tuple[str, ...]
@@ -69,10 +70,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         return_origins=tuple(dict.fromkeys(origins)),
         aws_region=values.get("AWS_REGION") or values.get("AWS_DEFAULT_REGION") or "us-east-1",
         aws_endpoint_url=values.get("AWS_ENDPOINT_URL") or None,
+        aws_keys=_aws_keys(values),
         stripe_api_base=values.get("STRIPE_API_BASE") or STRIPE_API_BASE,
         stripe_secret_key=_stripe_key(values, live=mode == "live"),
         stripe_webhook_secrets=_webhook_secrets(values),
     )
+
+
+def _aws_keys(values: Mapping[str, str]) -> tuple[str, str, str | None] | None:
+    """Access key, secret and session token where Lambda puts them; None if they have to be looked for elsewhere."""
+    access_key, secret = values.get("AWS_ACCESS_KEY_ID"), values.get("AWS_SECRET_ACCESS_KEY")
+    if not access_key or not secret:
+        return None
+    return access_key, secret, values.get("AWS_SESSION_TOKEN") or None
 
 
 def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:

@@ -8,28 +8,45 @@ from functools import cache, cached_property
 
 from chalicelib import settings
 from chalicelib.adapters.billing.stripe.events import StripeEventReader
+from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
+from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.errors import BillingNotConfiguredError
-from chalicelib.ports import BillingProvider, CheckoutProvider, Clock, Environment, Ports
+from chalicelib.ports import (
+    BillingProvider,
+    CheckoutProvider,
+    Clock,
+    Environment,
+    Monitor,
+    Ports,
+    SnapshotReader,
+)
 from chalicelib.settings import Settings
 from chalicelib.telemetry import LogMonitor
 
 _STRIPE = "stripe"
 
 
+# Somebody waits for an API call, and the gateway gives up after 29 seconds: a provider that does not answer soon
+# becomes a 503, or, for a webhook, a task for the queue. Workers have the time to be patient.
+_INTERACTIVE_SECONDS = 4.0
+_WORKER_SECONDS = 12.0
+
+
 @cache
-def ports() -> Ports:
-    """The ports of this process's environment."""
-    return build(settings.load())
+def ports(*, interactive: bool = False) -> Ports:
+    """The ports of this process's environment; `interactive` ones do not keep a caller waiting for a provider."""
+    return build(settings.load(), interactive=interactive)
 
 
-def build(loaded: Settings) -> Ports:
+def build(loaded: Settings, *, interactive: bool = False) -> Ports:
     """The ports of the environment that these settings describe."""
     clock = SystemClock()
+    monitor = LogMonitor(stage=loaded.stage, clock=clock)
     ids = TimeSortedIds(clock)
     region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
     return Ports(
@@ -43,24 +60,42 @@ def build(loaded: Settings) -> Ports:
         store=DynamoStore(
             stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock
         ),
-        snapshots=DynamoSnapshotReader(
-            stage=loaded.stage, region=region, endpoint_url=endpoint_url
-        ),
+        snapshots=_snapshot_reader(loaded, clock, monitor),
         queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
-        providers=ConfiguredProviders(loaded, clock),
+        providers=ConfiguredProviders(
+            loaded, clock, _INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS
+        ),
         billing_events=ConfiguredEventReader(loaded, clock),
         clock=clock,
         ids=ids,
-        monitor=LogMonitor(stage=loaded.stage, clock=clock),
+        monitor=monitor,
+    )
+
+
+def _snapshot_reader(loaded: Settings, clock: Clock, monitor: Monitor) -> SnapshotReader:
+    stage, region, endpoint_url = loaded.stage, loaded.aws_region, loaded.aws_endpoint_url
+    ordinary = DynamoSnapshotReader(stage=stage, region=region, endpoint_url=endpoint_url)
+    if loaded.aws_keys is None:
+        return ordinary
+    credentials = Credentials(*loaded.aws_keys)
+    return HotSnapshotReader(
+        stage=stage,
+        region=region,
+        endpoint_url=endpoint_url,
+        credentials=lambda: credentials,
+        fallback=ordinary,
+        clock=clock,
+        monitor=monitor,
     )
 
 
 class ConfiguredProviders:
     """The providers for which the environment has credentials."""
 
-    def __init__(self, loaded: Settings, clock: Clock) -> None:
+    def __init__(self, loaded: Settings, clock: Clock, patience_seconds: float) -> None:
         self._settings = loaded
         self._clock = clock
+        self._patience_seconds = patience_seconds
 
     def names(self) -> Sequence[str]:
         """In the order in which they are told of changes."""
@@ -82,10 +117,14 @@ class ConfiguredProviders:
         if key is None:
             raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
         # Here and nowhere else: the SDK costs more to import than a check takes.
+        from chalicelib.adapters.billing.stripe.connection import Patience  # noqa: PLC0415
         from chalicelib.adapters.billing.stripe.provider import StripeProvider  # noqa: PLC0415
 
         return StripeProvider(
-            api_key=key, clock=self._clock, api_base=self._settings.stripe_api_base
+            api_key=key,
+            clock=self._clock,
+            api_base=self._settings.stripe_api_base,
+            patience=Patience(budget_seconds=self._patience_seconds),
         )
 
 

@@ -13,7 +13,7 @@ def _wired() -> Ports:
     # Imported late: describing the API (documents, packaging) needs no configured environment.
     from chalicelib import wiring  # noqa: PLC0415
 
-    return wiring.ports()
+    return wiring.ports(interactive=True)
 
 
 class _Runtime:

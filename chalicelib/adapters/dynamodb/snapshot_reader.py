@@ -66,10 +66,11 @@ class DynamoSnapshotReader:
         snapshot = items.get(SNAPSHOT_SORT)
         if snapshot is None:
             return None
-        return HotRead(snapshot["doc"]["S"], _counters(items.get(USAGE_SORT, {})))
+        return HotRead(snapshot["doc"]["S"], counters_of(items.get(USAGE_SORT, {})))
 
 
-def _counters(item: Mapping[str, Any]) -> dict[str, Counter]:
+def counters_of(item: Mapping[str, Any]) -> dict[str, Counter]:
+    """The usage counters by feature that the item's flat attributes hold."""
     counters: dict[str, Counter] = {}
     for name, value in item.items():
         if name.startswith(USED_PREFIX):
