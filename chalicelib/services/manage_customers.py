@@ -110,7 +110,9 @@ def set_customer_status(
         # The snapshot is read before what it is compiled from, as everywhere (see converge_customer).
         snapshot = ports.store.get(Snapshot, customer_id)
         before = get_customer(ports, customer_id)
-        if before.status is status or snapshot is None:
+        if snapshot is None:
+            raise NotFoundError("customer", customer_id)
+        if before.status is status:
             return before
         after = replace(before, status=status)
         subscriptions = all_within(ports.store, Subscription, customer_id)
