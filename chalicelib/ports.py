@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from chalicelib.domain.billing import (
     CatalogStep,
@@ -17,7 +17,7 @@ from chalicelib.domain.billing import (
 )
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.ids import CustomerId
-
+from chalicelib.domain.meters import MeterStep, ObservedMeter
 
 R = TypeVar("R", bound="Record")
 
@@ -262,6 +262,19 @@ class CheckoutProvider(BillingProvider, HostedCheckout, Protocol):
     """A provider with a payment page."""
 
 
+@runtime_checkable
+class UsageCharging(Protocol):
+    """The ability to charge what was used: the provider adds up what is reported to its meters."""
+
+    def observe_meters(self, event_names: frozenset[str]) -> Mapping[str, ObservedMeter]:
+        """The meters of these event names, as far as there are such, by event name."""
+        ...
+
+    def apply_meter(self, step: MeterStep) -> str:
+        """The step is done; returns the meter's id. Repeating it does nothing more."""
+        ...
+
+
 class Providers(Protocol):
     """The environment's billing providers, built when first needed."""
 
@@ -312,7 +325,7 @@ class Ids(Protocol):
 class Monitor(Protocol):
     """Where operators look: structured log and metrics. Fields are ids, names and numbers, never payloads."""
 
-    def event(self, name: str, **fields: str | int | float | bool | None) -> None:
+    def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Something worth a log line and a count of one."""
         ...
 

@@ -27,6 +27,10 @@ class OrderIn(Wire):
     billing_period: Annotated[
         BillingPeriod | None, Field(strict=False, description="Default: monthly where sold.")
     ] = None
+    interval_count: Annotated[
+        int | None,
+        Field(ge=1, le=1095, description="Of several periods at once. Default: one, where sold."),
+    ] = None
     currency: Annotated[
         str | None,
         Field(
@@ -52,6 +56,7 @@ class OrderIn(Wire):
             customer_id=CustomerId(self.customer_id),
             plan_id=PackageId(self.plan_id),
             billing_period=self.billing_period,
+            interval_count=self.interval_count,
             currency=self.currency,
             addons=tuple(
                 AddonOrder(id=PackageId(addon.id), quantity=addon.quantity) for addon in self.addons

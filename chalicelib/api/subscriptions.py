@@ -40,6 +40,7 @@ class SubscriptionOut(Wire):
     addons: tuple[SubscribedAddonOut, ...]
     quantities: dict[str, int]
     billing_period: BillingPeriod | None
+    interval_count: int
     currency: str | None
     status: SubscriptionStatus
     started_at: datetime
@@ -76,6 +77,7 @@ def from_domain(subscription: Subscription) -> SubscriptionOut:
         ),
         quantities={str(key): number for key, number in subscription.quantities.items()},
         billing_period=subscription.billing_period,
+        interval_count=subscription.interval_count,
         currency=subscription.currency,
         status=subscription.status,
         started_at=subscription.started_at,

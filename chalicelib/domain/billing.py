@@ -37,17 +37,21 @@ class BillingLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorPrice:
-    """How one price must look at the provider. `lookup_key` names the slot; `fingerprint` its unchangeable money."""
+    """How one price must look at the provider. `lookup_key` names the slot; `fingerprint` its unchangeable money.
+
+    `meter` is the event name of the meter whose usage is charged.
+    """
 
     lookup_key: str
     fingerprint: str
     price: Price
     metadata: Mapping[str, str]
+    meter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorProduct:
-    """How one plan or add-on must look at the provider: exactly these prices active, nothing else."""
+    """How one product must look at the provider: exactly these prices active, nothing else."""
 
     product_key: str
     name: str

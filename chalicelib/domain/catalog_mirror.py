@@ -23,7 +23,7 @@ from chalicelib.domain.billing import (
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import PackageId, derived_id
 from chalicelib.domain.plans import Package, PackageKind, PackageVersion, PricingType
-from chalicelib.domain.prices import Price, fingerprint
+from chalicelib.domain.prices import Price, PriceModel, fingerprint
 
 # Stripe's bounds: docs.stripe.com/api/prices/create (lookup_key), ids as it generates them itself.
 _LOOKUP_KEY_LENGTH: Final = 200
@@ -71,27 +71,43 @@ def is_billed(version: PackageVersion | None) -> bool:
     return version is not None and version.content.pricing_type is PricingType.PAID
 
 
+def is_sold(package: Package, version: PackageVersion) -> bool:
+    """Whether a provider must offer the package at this version."""
+    return package.status is Lifecycle.ACTIVE and is_billed(version)
+
+
+def mirror_price(
+    package: Package, price: Price, *, environment: str, public_url: str, meter: str | None = None
+) -> MirrorPrice:
+    """How the package's price must look at any provider; `meter` names the events that a usage-based one counts."""
+    path = f"{package.kind}s/{package.id}"
+    metadata = entity_metadata(
+        "price", price.id, path, environment=environment, public_url=public_url
+    )
+    metadata["paygrade_package"] = f"{package.kind}:{package.id}"
+    return MirrorPrice(
+        lookup_key=lookup_key(environment, package.kind, package.id, price.id),
+        fingerprint=fingerprint(price),
+        price=price,
+        metadata=metadata,
+        meter=meter,
+    )
+
+
 def mirror_of(
     package: Package, version: PackageVersion, *, environment: str, public_url: str
 ) -> MirrorProduct:
-    """How the package at this version must look at any provider. Archived or unpaid: inactive, without prices."""
-    active = package.status is Lifecycle.ACTIVE and is_billed(version)
+    """How the package's own product must look at any provider. Archived or unpaid: inactive, without prices."""
+    active = is_sold(package, version)
     key = product_key(environment, package.kind, package.id)
     path = f"{package.kind}s/{package.id}"
-
-    def mirror(price: Price) -> MirrorPrice:
-        metadata = entity_metadata(
-            "price", price.id, path, environment=environment, public_url=public_url
-        )
-        metadata["paygrade_package"] = f"{package.kind}:{package.id}"
-        return MirrorPrice(
-            lookup_key=lookup_key(environment, package.kind, package.id, price.id),
-            fingerprint=fingerprint(price),
-            price=price,
-            metadata=metadata,
-        )
-
-    prices = tuple(mirror(price) for price in version.content.prices) if active else ()
+    # Whatever is charged by usage has a product of its own (`package_mirror`).
+    prices = tuple(
+        mirror_price(package, price, environment=environment, public_url=public_url)
+        for price in (version.content.prices if active else ())
+        if price.model is not PriceModel.USAGE_BASED
+    )
+    shown = [one for one in prices if one.price.billing_period is not None] or prices
     return MirrorProduct(
         product_key=key,
         name=version.content.name,
@@ -101,7 +117,7 @@ def mirror_of(
             package.kind, package.id, path, environment=environment, public_url=public_url
         ),
         prices=prices,
-        default_lookup_key=prices[0].lookup_key if prices else None,
+        default_lookup_key=shown[0].lookup_key if shown else None,
     )
 
 

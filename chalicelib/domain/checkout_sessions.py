@@ -24,8 +24,10 @@ class CheckoutSession:
     plan_id: PackageId
     plan_version: int
     addons: tuple[SubscribedAddon, ...] = ()
+    unbilled_addons: Mapping[PackageId, int] = field(default_factory=dict)
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     billing_period: BillingPeriod
+    interval_count: int = 1
     currency: str
     subscription_id: SubscriptionId
     terms: str

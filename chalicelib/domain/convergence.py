@@ -12,14 +12,18 @@ from typing import Final
 from chalicelib.domain.billing import PriceOwner, ProviderSubscription
 from chalicelib.domain.ids import (
     CustomerId,
-    FeatureId,
     PackageId,
     SubscriptionId,
     derived_id,
     is_chosen_id,
 )
 from chalicelib.domain.plans import PackageKind
-from chalicelib.domain.prices import PriceModel
+from chalicelib.domain.provider_items import (
+    OwnedItems,
+    billed_addons,
+    bought_units,
+    unbilled_addons,
+)
 from chalicelib.domain.reconciliations import Drift
 from chalicelib.domain.subscription_drift import changes, duplicates, unmanaged, vanished
 from chalicelib.domain.subscriptions import (
@@ -37,6 +41,7 @@ METADATA_ENVIRONMENT: Final = "paygrade_environment"
 METADATA_CUSTOMER: Final = "paygrade_customer_id"
 METADATA_PLAN_VERSION: Final = "paygrade_plan_version"
 METADATA_ADDON_VERSIONS: Final = "paygrade_addon_versions"
+METADATA_UNBILLED_ADDONS: Final = "paygrade_unbilled_addons"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,26 +146,7 @@ def _translate(
     if not plans:
         return None
     plan = min(plans, key=lambda owner: (owner.package_id, owner.price.id))
-    quantities: dict[FeatureId, int] = {}
-    addons: dict[str, SubscribedAddon] = {}
-    stated_addons = _stated_versions(truth.metadata.get(METADATA_ADDON_VERSIONS, ""))
-    held_addons = {addon.id: addon.version for addon in before.addons} if before else {}
-    for item, owner in owned:
-        price = owner.price
-        quantity = item.quantity if item.quantity is not None else 1
-        if owner.kind is PackageKind.ADDON:
-            if not quantity:
-                continue
-            number = _choose(
-                owner.versions,
-                stated_addons.get(owner.package_id),
-                held_addons.get(owner.package_id),
-            )
-            addons[owner.package_id] = SubscribedAddon(
-                id=owner.package_id, version=number, quantity=quantity
-            )
-        elif price.model is PriceModel.PER_UNIT and price.feature_id is not None:
-            quantities[price.feature_id] = quantity
+    addons = _addons_of(before, truth, owned, is_ours=_is_ours(truth, customer_id, environment))
     versions = set(plan.versions).intersection(
         *(owner.versions for owner in plans if owner.package_id == plan.package_id)
     )
@@ -180,9 +166,10 @@ def _translate(
         product_id=plan.product_id,
         plan_id=plan.package_id,
         plan_version=number,
-        addons=tuple(addons[key] for key in sorted(addons)),
-        quantities=quantities,
+        addons=addons,
+        quantities=bought_units(owned, plan.package_id),
         billing_period=plan.price.billing_period,
+        interval_count=plan.price.interval_count,
         currency=truth.currency,
         status=truth.status,
         started_at=truth.started_at,
@@ -192,6 +179,19 @@ def _translate(
         version=before.version if before else 1,
     )
     return _alive_as(taken_over, truth)
+
+
+def _addons_of(
+    before: Subscription | None, truth: ProviderSubscription, owned: OwnedItems, *, is_ours: bool
+) -> tuple[SubscribedAddon, ...]:
+    """The add-ons by the provider's lines, and those that were ordered with it and have none."""
+    stated = _stated_versions(truth.metadata.get(METADATA_ADDON_VERSIONS, ""))
+    held = {addon.id: addon.version for addon in before.addons} if before else {}
+    found = billed_addons(owned, stated, held)
+    if is_ours:
+        unbilled = _stated_versions(truth.metadata.get(METADATA_UNBILLED_ADDONS, ""))
+        found |= unbilled_addons(unbilled, stated, found)
+    return tuple(found[key] for key in sorted(found))
 
 
 def _alive_as(held: Subscription, truth: ProviderSubscription) -> Subscription:
@@ -233,10 +233,10 @@ def _subscription_id(
     return SubscriptionId(derived_id("subs_", provider, truth.billing_id))
 
 
-def _stated_versions(text: str) -> dict[str, int]:
+def _stated_versions(text: str) -> dict[PackageId, int]:
     """`storage=2,seats=1` as numbers by id; anything else in it is passed over."""
     pairs = (part.rpartition("=") for part in text.split(",") if part)
-    return {key: int(number) for key, _, number in pairs if number.isdecimal()}
+    return {PackageId(key): int(number) for key, _, number in pairs if number.isdecimal()}
 
 
 def format_versions(versions: Mapping[PackageId, int]) -> str:

@@ -1,12 +1,13 @@
 """Orders: what a customer asks to subscribe to, resolved against the catalog into lines with our own prices."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chalicelib.domain.errors import InvalidError, Violation, invalid
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, derived_id
 from chalicelib.domain.plans import PackageKind, PackageVersion, PricingType
-from chalicelib.domain.prices import BillingPeriod, Price, PriceModel
+from chalicelib.domain.price_sets import selling_terms
+from chalicelib.domain.prices import BillingPeriod, Price, PriceModel, Terms, prices_on
 from chalicelib.domain.subscriptions import SubscribedAddon
 
 
@@ -28,6 +29,7 @@ class Order:
     customer_id: CustomerId
     plan_id: PackageId
     billing_period: BillingPeriod | None = None
+    interval_count: int | None = None
     currency: str | None = None
     addons: tuple[AddonOrder, ...] = ()
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
@@ -39,12 +41,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
-    """One price of one package, so many times."""
+    """One price of one package, so many times; no quantity where usage decides."""
 
     kind: PackageKind
     package_id: PackageId
     price: Price
-    quantity: int
+    quantity: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +57,20 @@ class PricedOrder:
     addons: tuple[SubscribedAddon, ...]
     quantities: Mapping[FeatureId, int]
     billing_period: BillingPeriod | None
+    interval_count: int = 1
     currency: str | None
     lines: tuple[OrderLine, ...]
+
+    @property
+    def unbilled_addons(self) -> dict[PackageId, int]:
+        """How many of each add-on that the provider's subscription will have no flat fee for, and so not tell."""
+        told = {
+            line.package_id
+            for line in self.lines
+            if line.kind is PackageKind.ADDON
+            and line.price.model in (PriceModel.FLAT_FEE, PriceModel.PER_UNIT)
+        }
+        return {addon.id: addon.quantity for addon in self.addons if addon.id not in told}
 
     def terms(self, order: Order) -> str:
         """A digest of all that the customer agreed to: equal terms may share one checkout."""
@@ -68,7 +82,7 @@ class PricedOrder:
             order.customer_id,
             f"{self.plan.id}@{self.plan.number}",
             *sorted(lines),
-            *(f"{addon.id}@{addon.version}" for addon in self.addons),
+            *(f"{addon.id}@{addon.version}x{addon.quantity}" for addon in self.addons),
             order.success_url or "",
             order.cancel_url or "",
             *(f"{key}={value}" for key, value in sorted(order.metadata.items())),
@@ -80,92 +94,98 @@ def price_order(
     plan: PackageVersion,
     addons: Mapping[PackageId, PackageVersion],
     default_currency: str | None,
+    country: str | None = None,
 ) -> PricedOrder:
     """The order with prices, period, currency and quantities chosen; raises `InvalidError` if they don't fit.
 
     Without a wish the period is the month if the plan has monthly prices, and the currency the customer's
-    own if the plan is sold in it, otherwise those of the plan's first price.
+    own if the plan is sold in it, otherwise those of the plan's first price. Where the customer's country has
+    a price of its own, that is charged.
     """
     held = _addons(order, plan, addons)
     if not plan.content.prices:
-        _refuse_unknown_quantities(order, ())
+        _refuse_unknown_quantities(order, set())
         if plan.content.pricing_type is PricingType.FREE:
             _refuse_priced_addons(order, plan, addons)
         return PricedOrder(
             plan=plan, addons=held, quantities={}, billing_period=None, currency=None, lines=()
         )
-    period, currency = _choose_terms(order, plan.content.prices, default_currency)
-    charged = plan.prices_for(period, 1, currency)
-    if not charged:
-        raise invalid(
-            "billing_period" if order.currency is None else "currency",
-            "no_such_price",
-            f"The plan {plan.id!r} has no price for the period {period!r} in {currency!r}.",
-        )
-    _refuse_unknown_quantities(order, charged)
-    lines = [
-        OrderLine(
-            kind=PackageKind.PLAN,
-            package_id=plan.id,
-            price=price,
-            quantity=_quantity(order, price),
-        )
-        for price in charged
+    terms = choose_terms(order, plan, default_currency)
+    charged = [
+        (PackageKind.PLAN, plan.id, 1, price)
+        for price in prices_on(plan.content.prices, terms, country) or ()
     ]
     # In one order whatever the request's: a provider compares repeated requests byte for byte.
     for index, wished in sorted(enumerate(order.addons), key=lambda one: one[1].id):
-        lines += _addon_lines(f"addons[{index}]", wished, addons[wished.id], period, currency)
+        prices = prices_on(addons[wished.id].content.prices, terms, country)
+        if prices is None:
+            detail = f"The add-on {wished.id!r} has no price for {_named(terms)}."
+            raise invalid(f"addons[{index}]", "no_such_price", detail)
+        charged += ((PackageKind.ADDON, wished.id, wished.quantity, price) for price in prices)
+    counted = {price.feature_id for *_, price in charged if price.model is PriceModel.PER_UNIT}
+    _refuse_unknown_quantities(order, counted)
+    lines = [
+        OrderLine(
+            kind=kind, package_id=package_id, price=price, quantity=_quantity(order, price, times)
+        )
+        for kind, package_id, times, price in charged
+    ]
     return PricedOrder(
         plan=plan,
         addons=held,
-        quantities={
-            line.price.feature_id: line.quantity
-            for line in lines
-            if line.price.model is PriceModel.PER_UNIT and line.price.feature_id is not None
-        },
-        billing_period=period,
-        currency=currency,
+        quantities=_bought(lines),
+        billing_period=terms.billing_period,
+        interval_count=terms.interval_count,
+        currency=terms.currency,
         lines=tuple(lines),
     )
 
 
-def _addon_lines(
-    at: str, wished: AddonOrder, addon: PackageVersion, period: BillingPeriod, currency: str
-) -> Iterable[OrderLine]:
-    if not addon.content.prices:
-        # What the provider doesn't charge for, it can't tell us about when we look at its truth.
-        detail = f"The add-on {addon.id!r} has no prices: it can't be bought with a paid plan yet."
-        raise invalid(at, "unsupported", detail)
-    prices = addon.prices_for(period, 1, currency)
-    if not prices:
-        detail = f"The add-on {addon.id!r} has no price for the period {period!r} in {currency!r}."
-        raise invalid(at, "no_such_price", detail)
-    for price in prices:
-        yield OrderLine(
-            kind=PackageKind.ADDON, package_id=addon.id, price=price, quantity=wished.quantity
+def choose_terms(order: Order, plan: PackageVersion, default_currency: str | None) -> Terms:
+    """The terms that the order wishes, or those that suit best; raises `InvalidError` if the plan is not sold so."""
+    sold = selling_terms(plan.content.prices)
+    if not sold:
+        raise invalid("plan_id", "no_such_price", "The plan has no recurring price.")
+    fitting = [
+        terms
+        for terms in sold
+        if order.billing_period in (None, terms.billing_period)
+        and order.interval_count in (None, terms.interval_count)
+        and order.currency in (None, terms.currency)
+    ]
+    if not fitting:
+        raise invalid(
+            "billing_period" if order.currency is None else "currency",
+            "no_such_price",
+            f"The plan {plan.id!r} is not sold so; it is for "
+            f"{', '.join(_named(terms) for terms in sold)}.",
         )
 
+    def rank(terms: Terms) -> tuple[bool, bool, bool, int]:
+        return (
+            terms.interval_count != 1,
+            terms.billing_period is not BillingPeriod.MONTH,
+            terms.currency != default_currency,
+            sold.index(terms),
+        )
 
-def _choose_terms(
-    order: Order, prices: Sequence[Price], default_currency: str | None
-) -> tuple[BillingPeriod, str]:
-    recurring = [
-        price for price in prices if price.billing_period is not None and price.interval_count == 1
-    ]
-    if not recurring:
-        raise invalid("plan_id", "no_such_price", "The plan has no recurring price.")
-    periods = {price.billing_period for price in recurring}
-    fallback = (
-        BillingPeriod.MONTH if BillingPeriod.MONTH in periods else recurring[0].billing_period
-    )
-    period = order.billing_period or fallback or BillingPeriod.MONTH
-    currencies = {price.currency for price in recurring if price.billing_period is period}
-    if order.currency is not None:
-        return period, order.currency
-    if default_currency in currencies and default_currency is not None:
-        return period, default_currency
-    first = (price.currency for price in recurring if price.billing_period is period)
-    return period, next(first, recurring[0].currency)
+    return min(fitting, key=rank)
+
+
+def _named(terms: Terms) -> str:
+    return f"{terms.interval_count} {terms.billing_period} in {terms.currency!r}"
+
+
+def _bought(lines: Sequence[OrderLine]) -> dict[FeatureId, int]:
+    found: dict[FeatureId, int] = {}
+    for line in lines:
+        feature_id = line.price.feature_id
+        if line.price.model is PriceModel.PER_UNIT and feature_id and line.quantity is not None:
+            if feature_id in found:
+                detail = f"More than one part of the order sells {feature_id!r} by the unit."
+                raise invalid("addons", "sold_twice", detail)
+            found[feature_id] = line.quantity
+    return found
 
 
 def _addons(
@@ -193,6 +213,8 @@ def _addons(
                 f"The plan {plan.id!r} doesn't take the add-on {wished.id!r}.",
             )
         most = version.content.max_quantity
+        if any(price.model is PriceModel.PER_UNIT for price in version.content.prices):
+            most = 1  # how many is said by its units
         if wished.quantity < 1 or (most is not None and wished.quantity > most):
             refuse(
                 "quantity", "out_of_range", f"The quantity is between 1 and {most or 'any number'}."
@@ -205,9 +227,12 @@ def _addons(
     )
 
 
-def _quantity(order: Order, price: Price) -> int:
+def _quantity(order: Order, price: Price, times: int) -> int | None:
+    """How many of the price are charged; `times` is how many of its package are taken."""
+    if price.model is PriceModel.USAGE_BASED:
+        return None
     if price.model is not PriceModel.PER_UNIT or price.feature_id is None:
-        return 1
+        return times
     least = price.min_quantity or 1
     quantity = order.quantities.get(price.feature_id, least)
     if quantity < least or (price.max_quantity is not None and quantity > price.max_quantity):
@@ -220,14 +245,13 @@ def _quantity(order: Order, price: Price) -> int:
     return quantity
 
 
-def _refuse_unknown_quantities(order: Order, charged: Sequence[Price]) -> None:
-    counted = {price.feature_id for price in charged if price.model is PriceModel.PER_UNIT}
-    unknown = sorted(set(order.quantities) - counted)
+def _refuse_unknown_quantities(order: Order, counted: Collection[FeatureId | None]) -> None:
+    unknown = sorted(set(order.quantities) - set(counted))
     if unknown:
         raise invalid(
             f"quantities.{unknown[0]}",
             "not_sold_by_unit",
-            f"The plan doesn't sell {unknown[0]!r} by the unit.",
+            f"Nothing in the order sells {unknown[0]!r} by the unit.",
         )
 
 

@@ -33,6 +33,8 @@ class DriftKind(StrEnum):
     PRICE_CHANGED = "price_changed"
     PRICE_EXTRA = "price_extra"
     DEFAULT_PRICE_CHANGED = "default_price_changed"
+    METER_MISSING = "meter_missing"
+    METER_CHANGED = "meter_changed"
     SYNC_STUCK = "sync_stuck"
     EVENT_STUCK = "event_stuck"
 

@@ -51,6 +51,7 @@ class Subscription:
     addons: tuple[SubscribedAddon, ...] = ()
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     billing_period: BillingPeriod | None = None
+    interval_count: int = 1
     currency: str | None = None
     status: SubscriptionStatus
     started_at: datetime

@@ -56,7 +56,8 @@ class CatalogLink:
 
     The lease lets one worker at a time write to the provider for this package; it outlives any invocation, so
     a worker that lost it is no longer running. `generations` number the idempotency keys of steps that the
-    provider answered with a server error, which it would replay under the old key.
+    provider answered with a server error, which it would replay under the old key. `product_keys` are those of
+    all products that ever held a usage-based price of it.
     """
 
     provider: str
@@ -66,6 +67,7 @@ class CatalogLink:
     billing_id: str | None = None
     url: str | None = None
     prices: tuple[PriceLink, ...] = ()
+    product_keys: tuple[str, ...] = ()
     error: str | None = None
     synced_version: int | None = None
     synced_at: datetime | None = None

@@ -52,7 +52,7 @@ def place_order(ports: Ports, order: Order) -> Placed:
         customer=customer,
         snapshot_version=snapshot.version,
         subscriptions=all_within(ports.store, Subscription, order.customer_id),
-        priced=price_order(order, plan, addons, customer.currency),
+        priced=price_order(order, plan, addons, customer.currency, customer.country),
     )
 
 

@@ -21,9 +21,9 @@ from chalicelib.domain.plans import (
     PackageContent,
     PackageKind,
     PackageVersion,
-    publication_violations,
 )
 from chalicelib.domain.products import Product
+from chalicelib.domain.publication import publication_violations
 from chalicelib.domain.sync import SyncTask
 from chalicelib.ports import Absent, AtRevision, Ports, Put, Store
 from chalicelib.services import audit

@@ -20,7 +20,7 @@ from chalicelib.domain.billing import (
     UpdateProduct,
 )
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
-from chalicelib.domain.catalog_mirror import is_billed, mirror_of, steps_between
+from chalicelib.domain.catalog_mirror import is_billed
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     BusyError,
@@ -30,6 +30,8 @@ from chalicelib.domain.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
+from chalicelib.domain.meters import CreateMeter, MeterStep, UpdateMeter
+from chalicelib.domain.package_mirror import package_steps
 from chalicelib.domain.plans import Package, PackageKind
 from chalicelib.domain.reconciliations import (
     Drift,
@@ -53,6 +55,7 @@ from chalicelib.ports import (
 from chalicelib.services.apply_billing_event import apply_billing_event
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.link_customer import push_details
+from chalicelib.services.mirror_catalog import held_at, wanted_at
 from chalicelib.services.snapshots import published_version
 from chalicelib.services.sweep import sweep
 from chalicelib.services.sync_catalog import sync_package
@@ -203,11 +206,8 @@ def _package_drifts(ports: Ports, provider: BillingProvider, package: Package) -
     if link is None or link.synced_version is None:
         # Never synced yet: that is the outbox's work, not drift.
         return
-    environment = ports.environment
-    desired = mirror_of(
-        package, version, environment=environment.name, public_url=environment.public_url
-    )
-    steps = steps_between(desired, provider.observe_product(desired.product_key))
+    desired = wanted_at(ports, provider, package, version)
+    steps = package_steps(desired, held_at(provider, desired, link))
     if steps:
         sync_package(ports, provider, package.kind, package.id)
     for step in steps:
@@ -220,17 +220,21 @@ def _package_drifts(ports: Ports, provider: BillingProvider, package: Package) -
         )
 
 
-_DRIFT_OF: Final[Mapping[type[CatalogStep], DriftKind]] = {
+_DRIFT_OF: Final[Mapping[type[CatalogStep | MeterStep], DriftKind]] = {
     CreateProduct: DriftKind.PRODUCT_MISSING,
     UpdateProduct: DriftKind.PRODUCT_CHANGED,
     CreatePrice: DriftKind.PRICE_MISSING,
     UpdatePrice: DriftKind.PRICE_CHANGED,
     ArchivePrice: DriftKind.PRICE_EXTRA,
     SetDefaultPrice: DriftKind.DEFAULT_PRICE_CHANGED,
+    CreateMeter: DriftKind.METER_MISSING,
+    UpdateMeter: DriftKind.METER_CHANGED,
 }
 
 
-def _named(step: CatalogStep) -> dict[str, object]:
+def _named(step: CatalogStep | MeterStep) -> dict[str, object]:
+    if isinstance(step, CreateMeter | UpdateMeter):
+        return {"meter": step.meter.event_name}
     if isinstance(step, CreateProduct | UpdateProduct):
         return {"product": step.product.product_key, "active": step.product.active}
     if isinstance(step, CreatePrice | UpdatePrice):

@@ -17,7 +17,9 @@ from chalicelib.domain.convergence import (
     METADATA_ADDON_VERSIONS,
     METADATA_CUSTOMER,
     METADATA_PLAN_VERSION,
+    METADATA_UNBILLED_ADDONS,
     format_addon_versions,
+    format_versions,
 )
 from chalicelib.domain.errors import (
     BillingNotReadyError,
@@ -112,8 +114,10 @@ def _new_session(
         plan_id=priced.plan.id,
         plan_version=priced.plan.number,
         addons=priced.addons,
+        unbilled_addons=priced.unbilled_addons,
         quantities=priced.quantities,
         billing_period=priced.billing_period,
+        interval_count=priced.interval_count,
         currency=priced.currency,
         subscription_id=SubscriptionId(ports.ids.new("subs_")),
         terms=priced.terms(order),
@@ -182,6 +186,8 @@ def _open(
     metadata[METADATA_PLAN_VERSION] = str(session.plan_version)
     if session.addons:
         metadata[METADATA_ADDON_VERSIONS] = format_addon_versions(session.addons)
+    if session.unbilled_addons:
+        metadata[METADATA_UNBILLED_ADDONS] = format_versions(session.unbilled_addons)
     request = CheckoutRequest(
         customer_billing_id=link_customer(ports, placed.customer, provider),
         reference=session.id,

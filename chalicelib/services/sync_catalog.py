@@ -14,15 +14,9 @@ from chalicelib.domain.billing import (
     CatalogStep,
     CreatePrice,
     CreateProduct,
-    MirrorProduct,
     SyncStatus,
 )
-from chalicelib.domain.catalog_mirror import (
-    is_billed,
-    matching_prices,
-    mirror_of,
-    steps_between,
-)
+from chalicelib.domain.catalog_mirror import is_billed
 from chalicelib.domain.errors import (
     BusyError,
     DomainError,
@@ -31,10 +25,13 @@ from chalicelib.domain.errors import (
     ProviderUnavailableError,
     StoreConflictError,
 )
+from chalicelib.domain.meters import CreateMeter, UpdateMeter
+from chalicelib.domain.package_mirror import PackageMirror, package_matches, package_steps
 from chalicelib.domain.plans import Package, PackageVersion
 from chalicelib.domain.references import Reference, price_namespace
 from chalicelib.domain.sync import CatalogLink, PriceLink, SyncTask, SyncTaskStatus
 from chalicelib.ports import Absent, Anyhow, AtRevision, BillingProvider, Ports, Put
+from chalicelib.services.mirror_catalog import apply_meter, held_at, wanted_at
 from chalicelib.services.snapshots import published_version
 
 # Longer than any invocation can run, so whoever let a lease lapse is not writing to the provider any more.
@@ -166,25 +163,38 @@ def _drive(
     package: Package,
     version: PackageVersion,
 ) -> int:
-    environment = ports.environment
-    desired = mirror_of(
-        package, version, environment=environment.name, public_url=environment.public_url
-    )
-    observed = provider.observe_product(desired.product_key)
-    steps = steps_between(desired, observed)
+    desired = wanted_at(ports, provider, package, version)
+    link = _remember_products(ports, link, desired)
+    observed = held_at(provider, desired, link)
+    steps = package_steps(desired, observed)
     billing_ids = {
-        key: price.billing_id for key, price in matching_prices(desired, observed).items()
+        key: price.billing_id for key, price in package_matches(desired, observed).items()
     }
-    product_id = observed.billing_id if observed is not None else None
+    own = observed.products.get(desired.own.product_key)
+    product_id = own.billing_id if own is not None else None
     for step in steps:
+        if isinstance(step, CreateMeter | UpdateMeter):
+            apply_meter(provider, step)
+            continue
         made = _take(ports, provider, link, step)
         link = made.link
         if isinstance(step, CreateProduct):
-            product_id = made.billing_id
+            is_own = step.product.product_key == desired.own.product_key
+            product_id = made.billing_id if is_own else product_id
         elif isinstance(step, CreatePrice):
             billing_ids[step.price.lookup_key] = made.billing_id
     _settle(ports, provider, link, version.number, desired, product_id, billing_ids)
     return len(steps)
+
+
+def _remember_products(ports: Ports, link: CatalogLink, desired: PackageMirror) -> CatalogLink:
+    """The link names every further product before it is made, so that none is ever lost sight of."""
+    keys = dict.fromkeys((*link.product_keys, *(one.product_key for one in desired.products[1:])))
+    if len(keys) == len(link.product_keys):
+        return link
+    remembered = replace(link, product_keys=tuple(keys), revision=link.revision + 1)
+    ports.store.commit(Put(remembered, AtRevision(number=link.revision)))
+    return remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +241,7 @@ def _settle(
     provider: BillingProvider,
     link: CatalogLink,
     number: int,
-    desired: MirrorProduct,
+    desired: PackageMirror,
     product_id: str | None,
     billing_ids: Mapping[str, str],
 ) -> None:
@@ -244,7 +254,8 @@ def _settle(
             url=provider.price_url(billing_ids[mirror.lookup_key]),
             active=True,
         )
-        for mirror in desired.prices
+        for product in desired.products
+        for mirror in product.prices
     }
     past = (
         replace(known, active=False) for known in link.prices if known.billing_id not in current
@@ -266,7 +277,7 @@ def _settle(
         )
     settled = replace(
         link,
-        sync_status=SyncStatus.SYNCED if desired.active else SyncStatus.NOT_REQUIRED,
+        sync_status=SyncStatus.SYNCED if desired.own.active else SyncStatus.NOT_REQUIRED,
         billing_id=product_id,
         url=provider.product_url(product_id) if product_id else None,
         prices=(*past, *current.values()),

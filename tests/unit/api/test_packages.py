@@ -303,7 +303,7 @@ def test_shape_is_checked_at_once(world: World, change: dict[str, Any], param: s
         ({"pricing_type": "free"}, "prices"),
         ({"prices": [{**MONTHLY, "currency": "xxx"}]}, "prices[0].currency"),
         ({"prices": [MONTHLY, MONTHLY]}, "prices[1].id"),
-        ({"prices": [{**MONTHLY, "model": "one_off"}]}, "prices[0].model"),
+        ({"prices": [{**MONTHLY, "model": "one_off"}]}, "prices[0].billing_period"),
         ({"prices": [{**MONTHLY, "country": "DE"}]}, "prices[0].country"),
         (
             {

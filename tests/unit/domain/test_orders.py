@@ -9,7 +9,7 @@ from chalicelib.domain.errors import InvalidError
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.orders import AddonOrder, Order, PricedOrder, price_order
 from chalicelib.domain.plans import PackageKind, PackageVersion, PricingType
-from chalicelib.domain.prices import BillingPeriod
+from chalicelib.domain.prices import BillingPeriod, PriceModel
 from chalicelib.domain.subscriptions import SubscribedAddon
 from tests.factories import ACME, a_price, a_seat_price, a_version
 
@@ -70,7 +70,7 @@ def refusals(
     return [(found.param, found.code) for found in caught.value.violations]
 
 
-def charged(result: PricedOrder) -> dict[str, int]:
+def charged(result: PricedOrder) -> dict[str, int | None]:
     return {line.price.id: line.quantity for line in result.lines}
 
 
@@ -186,9 +186,72 @@ def test_order_of_plan_with_one_off_prices_only_is_refused() -> None:
     assert refusals(an_order(), plan) == [("plan_id", "no_such_price")]
 
 
-def test_order_of_plan_sold_by_the_quarter_only_is_refused() -> None:
+def test_order_of_plan_sold_by_the_quarter_only_is_for_a_quarter() -> None:
     plan = a_version(prices=[a_price("q", interval_count=3)])
-    assert refusals(an_order(), plan) == [("plan_id", "no_such_price")]
+    result = priced(an_order(), plan)
+    assert (result.billing_period, result.interval_count) == (MONTH, 3)
+
+
+def test_order_for_several_periods_at_once_charges_the_price_for_them() -> None:
+    result = priced(an_order(interval_count=3))
+    assert (charged(result), result.interval_count, result.currency) == ({"q-usd": 1}, 3, "usd")
+    assert refusals(an_order(interval_count=2)) == [("billing_period", "no_such_price")]
+
+
+def test_order_charges_a_country_its_own_price_where_it_has_one() -> None:
+    plan = a_version(
+        prices=[
+            a_price("m", 1000),
+            a_price("m-de", 900, country="DE"),
+            a_price("m-ch", 1100, country="CH"),
+            a_seat_price("s", 50),
+        ]
+    )
+    charges = {
+        country: [line.price.id for line in price_order(an_order(), plan, {}, None, country).lines]
+        for country in (None, "FR", "DE", "CH")
+    }
+    assert charges == {
+        None: ["m", "s"],
+        "FR": ["m", "s"],
+        "DE": ["m-de", "s"],
+        "CH": ["m-ch", "s"],
+    }
+
+
+def test_order_has_a_line_for_what_is_charged_once_and_for_usage_without_quantity() -> None:
+    plan = a_version(
+        prices=[
+            a_price("m", 1000),
+            a_price("setup", 5000, model=PriceModel.ONE_OFF, billing_period=None),
+            a_price("usage", 1, model=PriceModel.USAGE_BASED, feature_id="calls"),
+        ]
+    )
+    result = priced(an_order(), plan)
+    assert charged(result) == {"m": 1, "setup": 1, "usage": None}
+    assert result.quantities == {}
+
+
+def test_order_of_addon_sold_by_the_unit_takes_its_quantity_from_the_units() -> None:
+    plan = a_version(prices=[a_price("m")], compatible_addons=(PackageId("desks"),))
+    desks = a_version(
+        "desks", kind=PackageKind.ADDON, prices=[a_seat_price("d", 5, feature_id="desks")]
+    )
+    addons = {desks.id: desks}
+    order = an_order("pro", ("desks", 1), quantities={"desks": 4})
+    result = price_order(order, plan, addons, None)
+    assert charged(result) == {"m": 1, "d": 4}
+    assert result.quantities == {"desks": 4}
+    with pytest.raises(InvalidError):
+        price_order(an_order("pro", ("desks", 2)), plan, addons, None)
+
+
+def test_order_in_which_two_parts_sell_a_feature_by_the_unit_is_refused() -> None:
+    plan = a_version(prices=[a_seat_price("s")], compatible_addons=(PackageId("more"),))
+    more = a_version("more", kind=PackageKind.ADDON, prices=[a_seat_price("d")])
+    with pytest.raises(InvalidError) as caught:
+        price_order(an_order("pro", ("more", 1)), plan, {more.id: more}, None)
+    assert caught.value.violations[0].code == "sold_twice"
 
 
 @pytest.mark.parametrize("plan", [FREE, CUSTOM])
@@ -206,9 +269,10 @@ def test_order_of_custom_plan_may_have_priced_addons_as_it_is_charged_elsewhere(
     assert priced(an_order("custom", ("extra", 1)), CUSTOM).lines == ()
 
 
-def test_order_of_paid_plan_with_unpriced_addon_is_refused_rather_than_forgotten() -> None:
-    # What the provider does not charge for, it can't tell us about later.
-    assert refusals(an_order("pro", ("gift", 1))) == [("addons[0]", "unsupported")]
+def test_order_of_paid_plan_with_unpriced_addon_holds_it_without_a_line() -> None:
+    result = priced(an_order("pro", ("gift", 2), currency="usd"))
+    assert charged(result) == {"m-usd": 1, "seats-usd": 2}
+    assert [(addon.id, addon.quantity) for addon in result.addons] == [("gift", 2)]
 
 
 # --- terms --------------------------------------------------------------------------------------------------

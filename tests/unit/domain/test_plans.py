@@ -8,10 +8,10 @@ from chalicelib.domain.plans import (
     PricingType,
     Trial,
     TrialUnit,
-    publication_violations,
     version_key,
 )
 from chalicelib.domain.prices import BillingPeriod
+from chalicelib.domain.publication import publication_violations
 from tests.factories import (
     a_content,
     a_feature,
@@ -97,7 +97,10 @@ def test_plan_that_cannot_be_published_is_refused_by_field(
     [
         (a_content(compatible_addons=addons("storage")), ("compatible_addons[0]", "not_allowed")),
         (a_content(parent_plan_id=PackageId("basic")), ("parent_plan_id", "not_allowed")),
-        (a_content(prices=[a_seat_price()]), ("prices", "unsupported")),
+        (
+            a_content(prices=[a_seat_price()], max_quantity=2),
+            ("max_quantity", "not_allowed"),
+        ),
     ],
 )
 def test_addon_that_cannot_be_published_is_refused_by_field(

@@ -13,6 +13,7 @@ import stripe
 
 from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
+from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.prices import create_params, observed_price
 from chalicelib.adapters.billing.stripe.subscriptions import id_of
 from chalicelib.domain.billing import (
@@ -42,8 +43,9 @@ _LOOK_AGAIN_SECONDS: Final = 0.5
 class StripeCatalog:
     """The products and prices of one account."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, meters: StripeMeters) -> None:
         self._at = connection
+        self._meters = meters
 
     def product_url(self, billing_id: str) -> str:
         """The product's page."""
@@ -71,6 +73,9 @@ class StripeCatalog:
         # neither.
         both = chain(self._list(product_key, active=True), self._list(product_key, active=False))
         prices = {price["id"]: price.to_dict(for_json=True) for price in both}
+        # Few products have metered prices; the others need no list of meters.
+        is_metered = any((price.get("recurring") or {}).get("meter") for price in prices.values())
+        event_names = self._meters.event_names() if is_metered else {}
         default = product.get("default_price")
         return ObservedProduct(
             billing_id=product["id"],
@@ -78,7 +83,7 @@ class StripeCatalog:
             description=product.get("description"),
             active=product["active"],
             metadata=dict(product.get("metadata") or {}),
-            prices=tuple(observed_price(price) for price in prices.values()),
+            prices=tuple(observed_price(price, event_names) for price in prices.values()),
             default_price=None if default is None else id_of(default),
         )
 
@@ -146,13 +151,12 @@ class StripeCatalog:
         ).id
 
     def _create_price(self, product_key: str, price: MirrorPrice, idempotency_key: str) -> str:
+        meter_id = self._meters.id_of(price.meter) if price.meter is not None else None
+        params = create_params(product_key, price, meter_id)
         return self._at.run(
             _PRICES,
             Effect.CREATE,
-            lambda: self._at.v1.prices.create(
-                create_params(product_key, price),
-                {"idempotency_key": idempotency_key},
-            ),
+            lambda: self._at.v1.prices.create(params, {"idempotency_key": idempotency_key}),
         ).id
 
     def _update_price(self, billing_id: str, price: MirrorPrice, unset: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.domain.billing import MirrorPrice, ObservedPrice
+from chalicelib.domain.meters import token_in
 from chalicelib.domain.money import canonical_decimal
 from chalicelib.domain.prices import (
     BillingPeriod,
@@ -12,7 +13,7 @@ from chalicelib.domain.prices import (
     PriceModel,
     Tier,
     TiersMode,
-    fingerprint,
+    money_digest,
 )
 
 if TYPE_CHECKING:  # the SDK's parameter types exist for type checkers; loading them costs 30 ms
@@ -32,7 +33,9 @@ class PlainDecimal(Decimal):
         return canonical_decimal(self)
 
 
-def create_params(product_key: str, mirror: MirrorPrice) -> "PriceCreateParams":
+def create_params(
+    product_key: str, mirror: MirrorPrice, meter_id: str | None = None
+) -> "PriceCreateParams":
     """What creates the price and takes over its lookup key from whichever price held it.
 
     https://docs.stripe.com/products-prices/manage-prices#transfer-lookup-key
@@ -46,7 +49,7 @@ def create_params(product_key: str, mirror: MirrorPrice) -> "PriceCreateParams":
         "metadata": dict(mirror.metadata),
     }
     if price.billing_period is not None:
-        params["recurring"] = _recurring(price, price.billing_period)
+        params["recurring"] = _recurring(price, price.billing_period, meter_id)
     if price.tiers:
         params["billing_scheme"] = "tiered"
         params["tiers_mode"] = price.tiers_mode or TiersMode.GRADUATED
@@ -61,13 +64,17 @@ def create_params(product_key: str, mirror: MirrorPrice) -> "PriceCreateParams":
     return params
 
 
-def _recurring(price: Price, period: BillingPeriod) -> "PriceCreateParamsRecurring":
+def _recurring(
+    price: Price, period: BillingPeriod, meter_id: str | None
+) -> "PriceCreateParamsRecurring":
     recurring: PriceCreateParamsRecurring = {
         "interval": period.value,
         "interval_count": price.interval_count,
     }
     if price.model is PriceModel.USAGE_BASED:
         recurring["usage_type"] = "metered"
+    if meter_id is not None:
+        recurring["meter"] = meter_id
     return recurring
 
 
@@ -82,20 +89,29 @@ def _tier_params(tier: Tier) -> "PriceCreateParamsTier":
     return params
 
 
-def observed_price(value: Json) -> ObservedPrice:
-    """The price as Stripe holds it, with the fingerprint of its money; needs `tiers` expanded."""
+def observed_price(value: Json, event_names: Mapping[str, str] | None = None) -> ObservedPrice:
+    """The price as Stripe holds it, with the fingerprint of its money; needs `tiers` expanded.
+
+    `event_names` are those of the meters, by id: they tell whose usage a metered price charges.
+    """
     return ObservedPrice(
         billing_id=value["id"],
         lookup_key=value.get("lookup_key"),
-        fingerprint=_fingerprint(value),
+        fingerprint=_fingerprint(value, event_names or {}),
         active=value["active"],
         metadata=dict(value.get("metadata") or {}),
     )
 
 
-def _fingerprint(value: Json) -> str:
+def _fingerprint(value: Json, event_names: Mapping[str, str]) -> str:
     price = _price_of(value)
-    return f"{_FOREIGN}:{value['id']}" if price is None else fingerprint(price)
+    if price is None:
+        return f"{_FOREIGN}:{value['id']}"
+    meter_id = (value.get("recurring") or {}).get("meter")
+    if meter_id is None:
+        return money_digest(price, None)
+    token = token_in(event_names.get(meter_id, ""))
+    return money_digest(price, token or f"{_FOREIGN}:{meter_id}")
 
 
 def _price_of(value: Json) -> Price | None:

@@ -12,6 +12,7 @@ from chalicelib.adapters.billing.stripe.connection import (
     Patience,
 )
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
+from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.throttle import Throttle
 from chalicelib.domain.billing import (
     CatalogStep,
@@ -22,6 +23,7 @@ from chalicelib.domain.billing import (
     ProviderSubscription,
 )
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.ports import Clock
 
 
@@ -47,7 +49,8 @@ class StripeProvider:
             throttle=throttle,
             patience=patience,
         )
-        self._catalog = StripeCatalog(connection)
+        self._meters = StripeMeters(connection)
+        self._catalog = StripeCatalog(connection, self._meters)
         self._customers = StripeCustomers(connection)
         self._checkout = StripeCheckout(connection)
 
@@ -71,6 +74,14 @@ class StripeProvider:
     def apply(self, step: CatalogStep, idempotency_key: str) -> str:
         """See `BillingProvider`."""
         return self._catalog.apply(step, idempotency_key)
+
+    def observe_meters(self, event_names: frozenset[str]) -> Mapping[str, ObservedMeter]:
+        """See `UsageCharging`."""
+        return self._meters.observe(event_names)
+
+    def apply_meter(self, step: MeterStep) -> str:
+        """See `UsageCharging`."""
+        return self._meters.apply(step)
 
     def ensure_customer(
         self, metadata: Mapping[str, str], idempotency_key: str

@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chalicelib.adapters.billing.stripe.prices import create_params, observed_price
-from chalicelib.domain.billing import MirrorPrice
+from chalicelib.domain.billing import MirrorPrice, ObservedPrice
 from chalicelib.domain.ids import FeatureId
+from chalicelib.domain.meters import event_name
 from chalicelib.domain.money import MAX_AMOUNT_MINOR
 from chalicelib.domain.prices import (
     BillingPeriod,
@@ -20,6 +21,7 @@ from chalicelib.domain.prices import (
     TiersMode,
     fingerprint,
 )
+from tests.factories import a_feature
 from tests.unit.adapters.stripe.scripted import price as stripe_price
 
 
@@ -176,19 +178,40 @@ def prices(draw: st.DrawFn) -> Price:
     )
 
 
+METER = event_name("test", a_feature("f"))
+
+
+def seen(price: Price) -> ObservedPrice:
+    """The price after a creation at Stripe."""
+    meter_id = "mtr_1" if price.model is PriceModel.USAGE_BASED else None
+    params = create_params("pg_pro", mirror(price), meter_id)
+    return observed_price(as_held(params), {"mtr_1": METER})
+
+
 @given(price=prices())
 def test_price_created_and_observed_keeps_its_fingerprint(price: Price) -> None:
-    held = as_held(create_params("pg_pro", mirror(price)))
-    assert observed_price(held).fingerprint == fingerprint(price)
+    assert seen(price).fingerprint == fingerprint(price)
+
+
+def test_metered_price_of_another_meter_is_not_ours() -> None:
+    price = Price(
+        id="p",
+        model=PriceModel.USAGE_BASED,
+        currency="usd",
+        billing_period=BillingPeriod.MONTH,
+        amount=1,
+        feature_id=FeatureId("f"),
+    )
+    held = as_held(create_params("pg_pro", mirror(price), "mtr_1"))
+    other = event_name("test", a_feature("g"))
+    for names in ({}, {"mtr_1": "theirs"}, {"mtr_1": other}):
+        assert observed_price(held, names).fingerprint != fingerprint(price)
 
 
 @given(one=prices(), other=prices())
 def test_prices_of_different_money_are_observed_apart(one: Price, other: Price) -> None:
     assume(fingerprint(one) != fingerprint(other))
-    held = [
-        observed_price(as_held(create_params("pg_pro", mirror(price)))) for price in (one, other)
-    ]
-    assert held[0].fingerprint != held[1].fingerprint
+    assert seen(one).fingerprint != seen(other).fingerprint
 
 
 FOREIGN = [
