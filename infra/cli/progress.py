@@ -33,7 +33,7 @@ class Progress:
 
     def warn(self, text: str) -> None:
         """The text stands out; nothing ends because of it."""
-        self._console.print(f"Warning: {text}", style="yellow", markup=False)
+        self._console.print(f"Warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Nothing turns any more."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.lambda_events import LambdaContext, sqs_event
+from infra.local.threads import wait_for
 from infra.local.visibility import VisibilityKeeper
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ class QueueWorker:
         """The threads have ended, or at `deadline` (monotonic) a handler is still busy."""
         self.ask_to_stop()
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
+            if not wait_for(thread, max(0.0, deadline - time.monotonic())):
                 log.warning("%s is still busy; its messages will be handled again", self._name)
         self._keeper.stop()
 

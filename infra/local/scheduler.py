@@ -12,6 +12,7 @@ from chalice.app import Chalice, ScheduledEventConfig, ScheduleExpression
 from infra.local.lambda_events import LambdaContext, scheduled_event
 from infra.local.queue_worker import OnError
 from infra.local.schedules import NextRun, every, next_run
+from infra.local.threads import wait_for
 
 STOP_SECONDS: Final = 2.0
 
@@ -62,8 +63,7 @@ class Scheduler:
         self._stopped.set()
         deadline = time.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
+            if not wait_for(thread, max(0.0, deadline - time.monotonic())):
                 log.warning("%s is still busy", thread.name)
 
     def _run(self, name: str, handler: Callable[[Any, Any], Any], due: NextRun) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.local.threads import wait_for
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
@@ -41,7 +43,7 @@ class VisibilityKeeper:
     def stop(self) -> None:
         """The thread has ended."""
         self._stopped.set()
-        self._thread.join()
+        wait_for(self._thread)
 
     @contextmanager
     def hold(self, receipts: Sequence[str]) -> Iterator[None]:
