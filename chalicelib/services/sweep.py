@@ -56,7 +56,7 @@ def sweep(ports: Ports) -> Swept:
 
 def _is_due(event: BillingEvent, now: datetime) -> bool:
     age = now - event.received_at
-    wait = _FIRST_WAIT * 2 ** min(event.attempts, 12)
+    wait = _FIRST_WAIT * 2 ** min(event.attempts, 13)  # 13: longer than we go on
     return age > wait and age < _GIVE_UP_AFTER
 
 

@@ -1,0 +1,137 @@
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.errors import ProviderUnavailableError
+from chalicelib.domain.sync import SyncTask
+from chalicelib.ports import QueueName
+from chalicelib.services.apply_billing_event import (
+    apply_billing_event,
+    keep_billing_event,
+    receive_billing_event,
+)
+from chalicelib.services.sweep import Swept, sweep
+from chalicelib.services.sync_catalog import run_sync_task
+from tests.factories import a_price
+from tests.fakes.world import World, a_cause
+
+NOTHING = Swept(sync_tasks=0, billing_events=0)
+
+
+def test_sweep_of_nothing_sends_and_tells_nothing() -> None:
+    world = World()
+    assert sweep(world.ports) == NOTHING
+    assert (world.queue.messages, world.monitor.events) == ([], [])
+
+
+def test_sweep_task_is_sent_again_only_when_its_message_had_its_chance() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    world.clock.advance(seconds=60)
+    assert sweep(world.ports) == NOTHING
+    world.clock.advance(seconds=1)
+    assert sweep(world.ports) == Swept(sync_tasks=1, billing_events=0)
+    (message,) = world.queue.messages
+    assert (message.queue, message.body) == (QueueName.SYNC, {"task_id": "sync_pro_1"})
+    assert world.monitor.named("swept") == [{"sync_tasks": 1, "billing_events": 0}]
+
+
+def test_sweep_task_lost_with_its_message_reaches_the_provider() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    world.clock.advance(minutes=2)
+    sweep(world.ports)
+    world.queue.drain(QueueName.SYNC, lambda sent: run_sync_task(world.ports, sent.body["task_id"]))
+    assert world.billing.products
+    world.clock.advance(minutes=2)
+    assert sweep(world.ports) == NOTHING
+
+
+def test_sweep_task_that_failed_lately_waits_from_its_last_try() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    world.clock.advance(minutes=2)
+    world.billing.fail("observe_product", ProviderUnavailableError("away"))
+    with pytest.raises(ProviderUnavailableError):
+        run_sync_task(world.ports, "sync_pro_1")
+    assert sweep(world.ports) == NOTHING
+    world.clock.advance(minutes=2)
+    assert sweep(world.ports).sync_tasks == 1
+
+
+def test_sweep_while_the_queue_is_down_sends_nothing_and_the_next_does() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    keep_billing_event(world.ports, "stripe", world.event())
+    world.clock.advance(minutes=2)
+    world.queue.down = True
+    assert sweep(world.ports) == NOTHING
+    assert world.monitor.named("sweep_send_failed")
+    world.queue.down = False
+    assert sweep(world.ports) == Swept(sync_tasks=1, billing_events=1)
+
+
+def test_sweep_event_left_by_a_crash_is_applied_in_the_end() -> None:
+    world = World()
+    world.sell("pro", a_price())
+    world.customer()
+    billing_id = world.buy()
+    customer = world.billing.subscriptions[billing_id].customer_billing_id
+    keep_billing_event(world.ports, "stripe", world.event(customer_billing_id=customer))
+    world.clock.advance(seconds=61)
+    assert sweep(world.ports).billing_events == 1
+    world.queue.drain(
+        QueueName.CONVERGE,
+        lambda sent: apply_billing_event(world.ports, a_cause(), sent.body["event_id"]),
+    )
+    assert len(world.subscriptions()) == 1
+    world.clock.advance(days=1)
+    assert sweep(world.ports) == NOTHING
+
+
+def test_sweep_event_of_a_stranger_is_asked_for_less_and_less_and_given_up_after_three_days() -> (
+    None
+):
+    world = World()
+    receive_billing_event(
+        world.ports, a_cause(), "stripe", world.event(customer_billing_id="cus_stranger")
+    )
+    sent_after: list[timedelta] = []
+    received = world.clock.now()
+    while world.clock.now() - received < timedelta(days=4):
+        world.clock.advance(minutes=1)
+        if sweep(world.ports).billing_events:
+            sent_after.append(world.clock.now() - received)
+            world.queue.drain(
+                QueueName.CONVERGE,
+                lambda sent: apply_billing_event(world.ports, a_cause(), sent.body["event_id"]),
+            )
+    assert 5 <= len(sent_after) <= 15
+    waits = [later - earlier for earlier, later in itertools.pairwise(sent_after)]
+    assert waits == sorted(waits)
+    assert sent_after[-1] < timedelta(days=3)
+    kept = world.store.get(BillingEvent, "evt_1")
+    assert kept is not None
+    assert kept.status is BillingEventStatus.PENDING
+
+
+def test_sweep_goes_through_all_pages() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    (task,) = world.store.all(SyncTask)
+    for number in range(150):
+        world.put(
+            SyncTask(
+                id=f"sync_{number:03d}",
+                kind=task.kind,
+                package_id=task.package_id,
+                status=task.status,
+                reason=task.reason,
+                created_at=task.created_at,
+                updated_at=task.updated_at,
+            )
+        )
+    world.clock.advance(minutes=2)
+    assert sweep(world.ports).sync_tasks == 151
