@@ -39,12 +39,13 @@ def a_cause(operation_id: str = "op_1") -> Cause:
 
 @dataclass
 class World:
-    """`billing` is the only provider and called stripe."""
+    """`billing` is the only provider and called stripe; without `has_billing` there is none."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     ids: SequentialIds = field(default_factory=SequentialIds)
     queue: RecordingQueue = field(default_factory=RecordingQueue)
     monitor: RecordingMonitor = field(default_factory=RecordingMonitor)
+    has_billing: bool = True
 
     def __post_init__(self) -> None:
         self.store = InMemoryStore(self.clock)
@@ -61,7 +62,7 @@ class World:
             store=self.store,
             snapshots=self.reader,
             queue=self.queue,
-            providers=cast("Providers", FakeProviders([self.billing])),
+            providers=cast("Providers", FakeProviders([self.billing] if self.has_billing else [])),
             billing_events=cast("Any", None),
             clock=self.clock,
             ids=self.ids,
