@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -12,7 +13,7 @@ from chalice.app import Chalice
 from tests.unit.api.world import Answer
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-REQUEST_ID: Final = "req-gateway-1"
+_NUMBERS: Final = count(1)
 
 
 @lru_cache(maxsize=4096)
@@ -58,7 +59,7 @@ def gateway_event(
             "resourcePath": resource,
             "httpMethod": method,
             "path": plain,
-            "requestId": REQUEST_ID,
+            "requestId": f"req-gateway-{next(_NUMBERS)}",
             "identity": {"sourceIp": "192.0.2.1"},
         },
         "body": body,
