@@ -3,6 +3,9 @@
 import secrets
 import uuid
 
+from botocore.exceptions import BotoCoreError
+from pynamodb.exceptions import PynamoDBException
+
 from chalicelib import wiring
 from chalicelib.domain.api_keys import ApiKey, KeyKind
 from chalicelib.domain.audit_log import Cause
@@ -10,7 +13,7 @@ from chalicelib.domain.errors import DomainError
 from chalicelib.ports import Ports
 from chalicelib.services.key_tokens import SECRET_BYTES
 from chalicelib.services.manage_api_keys import ALL_SCOPES, PUBLISHABLE_SCOPES, create_api_key
-from chalicelib.settings import SettingsError
+from chalicelib.settings import SettingsError, stage
 from infra.cli.errors import CliError
 
 ACTOR = "cli:bootstrap"
@@ -36,6 +39,12 @@ def bootstrap_key(name: str, *, even_if_there_are_some: bool) -> tuple[str, str]
     except DomainError as error:
         reason = f" {error.__cause__}" if error.__cause__ else ""
         raise CliError(error.detail + reason, code=error.code) from error
+    except (PynamoDBException, BotoCoreError) as error:
+        # No such table, no credentials, no permission: the stage or the account is another one.
+        raise CliError(
+            f"Could not use the tables of the environment {stage()!r}: {error}",
+            code="store_unavailable",
+        ) from error
 
 
 def create_key(ports: Ports, name: str, kind: KeyKind) -> tuple[str, str]:

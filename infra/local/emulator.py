@@ -56,7 +56,7 @@ class Emulator:
         """
         if not self._python.exists():
             raise EmulatorError(
-                f"The AWS emulator is not installed in {self._python.parents[1]}: run `make`."
+                f"The AWS emulator is not installed in {self._python.parents[1]}: run `make dev`."
             )
         try:
             # Or the health check would be answered by whoever is there.

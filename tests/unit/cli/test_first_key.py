@@ -2,6 +2,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from pynamodb.exceptions import QueryError
 
 import app
 from chalicelib import wiring
@@ -69,3 +70,17 @@ def test_unreachable_database_is_said_with_its_reason(
 
     monkeypatch.setattr(wiring, "ports", fail)
     assert shell("keys", "bootstrap").stderr == "Error: No database. no credentials\n"
+
+
+def test_tables_that_are_not_there_are_named_by_their_environment(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise QueryError("no such table")
+
+    monkeypatch.setattr(wiring, "ports", fail)
+    result = shell("keys", "bootstrap", PAYGRADE_STAGE="nowhere")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: Could not use the tables of the environment 'nowhere': no such table\n"
+    )
