@@ -1,0 +1,124 @@
+"""What every queue does with a message, on moto and on the emulator."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from chalicelib.adapters.sqs import SqsQueue, queue_name
+from chalicelib.domain.errors import StoreUnavailableError
+from chalicelib.ports import Message, QueueName
+from infra.local.ports import free_port
+from infra.local.resources import ensure_resources
+from tests.fakes.system import SequentialIds
+
+REGION = "us-east-1"
+
+
+@dataclass
+class Bench:
+    queue: SqsQueue
+    sqs: Any
+    stage: str
+
+    def received(self, queue: QueueName) -> list[tuple[str, dict[str, str]]]:
+        """Group and body of each waiting message, in the order of delivery; they are deleted."""
+        url = self.sqs.get_queue_url(QueueName=queue_name(self.stage, queue))["QueueUrl"]
+        found: list[tuple[str, dict[str, str]]] = []
+        while True:
+            answer = self.sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                WaitTimeSeconds=0,
+                AttributeNames=["MessageGroupId"],
+            )
+            messages = answer.get("Messages", [])
+            if not messages:
+                return found
+            for message in messages:
+                found.append((message["Attributes"]["MessageGroupId"], json.loads(message["Body"])))
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def bench_at(endpoint_url: str | None) -> Bench:
+    arguments: dict[str, Any] = {"region_name": REGION, "endpoint_url": endpoint_url}
+    sqs = boto3.client("sqs", **arguments)
+    stage = f"t{uuid.uuid4().hex[:12]}"
+    ensure_resources(boto3.client("dynamodb", **arguments), sqs, stage=stage)
+    queue = SqsQueue(stage=stage, region=REGION, endpoint_url=endpoint_url, ids=SequentialIds())
+    return Bench(queue, sqs, stage)
+
+
+@pytest.fixture(params=["moto", pytest.param("emulator", marks=pytest.mark.integration)])
+def bench(request: pytest.FixtureRequest, _credentials: None) -> Iterator[Bench]:
+    if request.param == "moto":
+        with mock_aws():
+            yield bench_at(None)
+    else:
+        yield bench_at(request.getfixturevalue("emulator").endpoint_url)
+
+
+def test_send_delivers_the_body_to_its_queue_and_group_only(bench: Bench) -> None:
+    for queue in QueueName:
+        bench.queue.send(Message(queue=queue, group="acme", body={"id": queue.value}))
+    for queue in QueueName:
+        assert bench.received(queue) == [("acme", {"id": queue.value})]
+
+
+def test_send_of_the_same_again_delivers_it_again(bench: Bench) -> None:
+    message = Message(queue=QueueName.SYNC, group="plan:pro", body={"task_id": "t"})
+    bench.queue.send(message)
+    bench.queue.send(message)
+    assert bench.received(QueueName.SYNC) == [("plan:pro", {"task_id": "t"})] * 2
+
+
+def test_send_keeps_the_order_inside_a_group(bench: Bench) -> None:
+    for number in range(12):
+        bench.queue.send(Message(queue=QueueName.CONVERGE, group="acme", body={"n": str(number)}))
+    bodies = [body["n"] for _, body in bench.received(QueueName.CONVERGE)]
+    assert bodies == [str(number) for number in range(12)]
+
+
+@pytest.mark.parametrize("group", ["x" * 129, "a b", "\u00fc", "a\nb", ""])
+def test_send_with_a_group_that_sqs_refuses_uses_a_digest_of_it(bench: Bench, group: str) -> None:
+    bench.queue.send(Message(queue=QueueName.SYNC, group=group, body={"id": "1"}))
+    bench.queue.send(Message(queue=QueueName.SYNC, group=group, body={"id": "2"}))
+    (first, _), (second, _) = bench.received(QueueName.SYNC)
+    assert first == second
+    assert len(first) == 64
+
+
+@pytest.mark.parametrize("group", ["acme@x.example", "a:b+c_d-e.f", "x" * 128])
+def test_send_with_a_group_that_sqs_takes_uses_it_as_it_is(bench: Bench, group: str) -> None:
+    bench.queue.send(Message(queue=QueueName.SYNC, group=group, body={"id": "1"}))
+    assert bench.received(QueueName.SYNC)[0][0] == group
+
+
+def test_send_carries_any_text(bench: Bench) -> None:
+    body = {"id": 'M\u00fcller "&" S\u00f6hne \u2028 \U0001f600'}
+    bench.queue.send(Message(queue=QueueName.SYNC, group="g", body=body))
+    assert bench.received(QueueName.SYNC) == [("g", body)]
+
+
+def test_send_to_a_queue_that_is_not_there_is_unavailable(bench: Bench) -> None:
+    url = bench.sqs.get_queue_url(QueueName=queue_name(bench.stage, QueueName.SYNC))["QueueUrl"]
+    bench.sqs.delete_queue(QueueUrl=url)
+    with pytest.raises(StoreUnavailableError):
+        bench.queue.send(Message(queue=QueueName.SYNC, group="g", body={}))
+
+
+@pytest.mark.usefixtures("_credentials")
+def test_send_without_an_answer_is_unavailable() -> None:
+    nowhere = SqsQueue(
+        stage="t",
+        region=REGION,
+        endpoint_url=f"http://127.0.0.1:{free_port()}",
+        ids=SequentialIds(),
+    )
+    with pytest.raises(StoreUnavailableError):
+        nowhere.send(Message(queue=QueueName.SYNC, group="g", body={}))
