@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from chalicelib.domain.entitlements import Entitlement
 from chalicelib.domain.features import Lifecycle
-from chalicelib.domain.ids import PackageId, ProductId
-from chalicelib.domain.prices import BillingPeriod, Price, Terms, prices_on
+from chalicelib.domain.ids import FeatureId, PackageId, ProductId
+from chalicelib.domain.prices import BillingPeriod, Price, PriceModel, Terms, prices_on
 
 
 class PackageKind(StrEnum):
@@ -133,3 +133,12 @@ class PackageVersion:
 def version_key(number: int) -> str:
     """A version number as text whose order is the numbers' order."""
     return f"{number:010d}"
+
+
+def per_unit_features(content: PackageContent) -> set[FeatureId]:
+    """The features that are bought by the unit."""
+    return {
+        price.feature_id
+        for price in content.prices
+        if price.model is PriceModel.PER_UNIT and price.feature_id is not None
+    }

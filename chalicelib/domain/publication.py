@@ -12,6 +12,7 @@ from chalicelib.domain.plans import (
     PackageKind,
     PackageVersion,
     PricingType,
+    per_unit_features,
 )
 from chalicelib.domain.price_rules import price_violations
 from chalicelib.domain.price_sets import selling_terms
@@ -113,15 +114,6 @@ def _unsold_terms(plan: PackageContent, addon: PackageContent) -> str | None:
         if addon.prices and prices_on(addon.prices, terms) is None:
             return f"{terms.interval_count} {terms.billing_period} in {terms.currency!r}"
     return None
-
-
-def per_unit_features(content: PackageContent) -> set[FeatureId]:
-    """The features that are bought by the unit."""
-    return {
-        price.feature_id
-        for price in content.prices
-        if price.model is PriceModel.PER_UNIT and price.feature_id is not None
-    }
 
 
 def _kind_refusals(

@@ -14,7 +14,7 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.entitlements import Behavior, Entitlement, ResetAnchor
 from chalicelib.domain.features import Feature, FeatureType
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
-from chalicelib.domain.plans import PackageKind, PackageVersion
+from chalicelib.domain.plans import PackageKind, PackageVersion, per_unit_features
 from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription
 
 VersionKey = tuple[PackageKind, PackageId, int]
@@ -102,10 +102,19 @@ def compile_snapshot(
             ((PackageKind.ADDON, addon.id, addon.version), addon.quantity)
             for addon in sorted(subscription.addons, key=lambda held: held.id)
         ]
+        of_addons = {
+            feature_id
+            for key, _ in packages[1:]
+            for feature_id in per_unit_features(versions[key].content)
+        }
         for key, quantity in packages:
-            entitlements: Sequence[Entitlement] = versions[key].entitlements
+            own = set(subscription.quantities) & per_unit_features(versions[key].content)
             if key == plan:
-                entitlements = _with_bought(entitlements, subscription.quantities, features)
+                # Whatever no add-on sells is the plan's, even if its price there is gone.
+                own = set(subscription.quantities) - of_addons
+            bought = {feature_id: subscription.quantities[feature_id] for feature_id in own}
+            behavior = Behavior.OVERRIDE if key == plan else Behavior.INCREMENT
+            entitlements = _with_bought(versions[key].entitlements, bought, features, behavior)
             sources.append(_source(subscription, key, quantity))
             _add_shares(shares, entitlements, len(sources) - 1, features)
     document: SnapshotDocument = {
@@ -122,11 +131,16 @@ def _with_bought(
     entitlements: Sequence[Entitlement],
     quantities: Mapping[FeatureId, int],
     features: Mapping[FeatureId, Feature],
+    behavior: Behavior,
 ) -> Sequence[Entitlement]:
-    """What is paid for by the unit is had by the unit: the bought quantity is the limit, or the value."""
+    """What is paid for by the unit is had by the unit: the bought quantity is the limit, or the value.
+
+    `behavior` is that of features which the package grants by the unit alone: an add-on's units are additional.
+    """
     merged = {entitlement.feature_id: entitlement for entitlement in entitlements}
     for feature_id, quantity in quantities.items():
-        granted = merged.get(feature_id, Entitlement(feature_id=feature_id))
+        fresh = Entitlement(feature_id=feature_id, behavior=behavior)
+        granted = merged.get(feature_id, fresh)
         if features[feature_id].type is FeatureType.NUMERIC:
             merged[feature_id] = replace(granted, value=quantity)
         else:
