@@ -15,7 +15,6 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import NotFoundError, StoreConflictError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.reconciliations import Drift
-from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import Anyhow, AtRevision, Ports, Put, Write
@@ -23,6 +22,7 @@ from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
+from chalicelib.services.store_subscription import subscription_writes
 
 # Each try loses only to a writer that finished; more tries than writers can plausibly race.
 _TRIES: Final = 6
@@ -146,12 +146,7 @@ def _fetch(
 def _subscription_writes(ports: Ports, cause: Cause, result: Convergence) -> Iterable[Write]:
     # The condition on the snapshot's version fences these: nobody writes a subscription without raising it.
     for before, after in result.changed:
-        yield Put(after, Anyhow())
-        if before is None:
-            yield Put(
-                Reference(namespace=SUBSCRIPTION, key=after.id, target=(after.customer_id,)),
-                Anyhow(),
-            )
+        yield from subscription_writes(before, after)
         yield Put(
             entry(
                 ports,

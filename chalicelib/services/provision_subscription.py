@@ -9,14 +9,14 @@ from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.errors import StoreConflictError
 from chalicelib.domain.ids import SubscriptionId, derived_id
 from chalicelib.domain.orders import Order
-from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
-from chalicelib.ports import Absent, Anyhow, AtRevision, Ports, Put
+from chalicelib.ports import Absent, AtRevision, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.start_checkout import start_checkout
+from chalicelib.services.store_subscription import subscription_writes
 
 _TRIES: Final = 6
 
@@ -72,11 +72,7 @@ def _grant(
     )
     ports.store.commit(
         Put(snapshot, AtRevision(number=placed.snapshot_version)),
-        Put(subscription, Absent()),
-        Put(
-            Reference(namespace=SUBSCRIPTION, key=subscription.id, target=(order.customer_id,)),
-            Anyhow(),
-        ),
+        *subscription_writes(None, subscription),
         Put(
             entry(
                 ports,

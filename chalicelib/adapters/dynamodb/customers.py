@@ -9,6 +9,7 @@ from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.references import Reference
 from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.subscribers import Subscriber
 from chalicelib.domain.subscriptions import Subscription
 
 _T: Final = Table.CUSTOMERS
@@ -36,6 +37,10 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     Snapshot: Layout(
         kind="snapshot", table=_T, partition=_P, sort=SNAPSHOT_SORT, in_partition=1, in_sort=0
+    ),
+    # By package and shard; inside, older versions come first.
+    Subscriber: Layout(
+        kind="subscriber", table=_T, partition="HELD", sort="BY", in_partition=3, in_sort=3
     ),
     Reference: Layout(
         kind="reference", table=_T, partition="REF", sort="REF", in_partition=2, in_sort=0

@@ -68,7 +68,14 @@ def test_converge_paid_checkout_closes_its_slot_in_the_same_commit() -> None:
     assert slot is not None
     assert slot.status is CheckoutStatus.COMPLETE
     kinds = [type(write.record).__name__ for write in world.store.commits[-1]]
-    assert {"Snapshot", "Subscription", "Reference", "AuditEntry", "CheckoutSession"} == set(kinds)
+    assert {
+        "Snapshot",
+        "Subscriber",
+        "Subscription",
+        "Reference",
+        "AuditEntry",
+        "CheckoutSession",
+    } == set(kinds)
 
 
 def test_converge_of_nothing_new_writes_nothing() -> None:
