@@ -82,8 +82,7 @@ class CatalogLink:
         return (self.kind, self.package_id, self.provider)
 
     def price(self, price_id: str, fingerprint: str) -> PriceLink | None:
-        """The provider's price for this money of this price, if it was ever created."""
+        """The provider's price for this money of this price, if it was ever created: the one sold now, if any is."""
         wanted = (price_id, fingerprint)
-        return next(
-            (link for link in self.prices if (link.price_id, link.fingerprint) == wanted), None
-        )
+        found = [link for link in self.prices if (link.price_id, link.fingerprint) == wanted]
+        return max(found, key=lambda link: link.active, default=None)

@@ -51,17 +51,21 @@ def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
         raise NotFoundError("sync_task", task_id)
     if task.status is SyncTaskStatus.SUCCEEDED:
         return task
-    try:
-        for name in ports.providers.names():
+    refusals: list[str] = []
+    for name in ports.providers.names():
+        try:
             sync_package(ports, ports.providers.get(name), task.kind, task.package_id)
-    except ProviderRefusedError as error:
-        ports.monitor.event(
-            "sync_failed", task_id=task.id, package=task.package_id, code=error.code
-        )
-        return _finish(ports, task, SyncTaskStatus.FAILED, error.detail)
-    except DomainError as error:
-        _finish(ports, task, SyncTaskStatus.PENDING, error.detail)
-        raise
+        except (ProviderRefusedError, NotFoundError) as error:
+            # No retry can cure it, and it is no reason to keep the change from the other providers.
+            ports.monitor.event(
+                "sync_failed", task_id=task.id, package=task.package_id, code=error.code
+            )
+            refusals.append(error.detail)
+        except DomainError as error:
+            _finish(ports, task, SyncTaskStatus.PENDING, error.detail)
+            raise
+    if refusals:
+        return _finish(ports, task, SyncTaskStatus.FAILED, " ".join(refusals))
     return _finish(ports, task, SyncTaskStatus.SUCCEEDED, None)
 
 
@@ -84,13 +88,15 @@ def _finish(ports: Ports, task: SyncTask, status: SyncTaskStatus, error: str | N
 
 def sync_package(ports: Ports, provider: BillingProvider, kind: str, package_id: str) -> int:
     """The provider holds exactly the package's mirror; returns how many steps that took."""
+    # The lease is conditional on the link as it is read here, BEFORE the package: whoever leases it in between, to
+    # carry a newer version over, makes our own lease fail. The older version is never written last.
+    link = ports.store.get(CatalogLink, kind, package_id, provider.name)
     package = ports.store.get(Package, kind, package_id)
     if package is None:
         raise NotFoundError(kind, package_id)
     if package.published_version is None:
         return 0
     version = published_version(ports, package.kind, package.id, package.published_version)
-    link = ports.store.get(CatalogLink, kind, package_id, provider.name)
     if link is None and not is_billed(version):
         return 0
     link = _lease(ports, provider.name, package, link)
@@ -228,8 +234,9 @@ def _take(ports: Ports, provider: BillingProvider, link: CatalogLink, step: Cata
 
 
 def _next_generation(ports: Ports, link: CatalogLink, digest: str) -> CatalogLink:
-    generations = {**link.generations, digest: link.generations.get(digest, 0) + 1}
-    # Only the newest matter: the provider forgets a key after a day.
+    others = {key: number for key, number in link.generations.items() if key != digest}
+    # Only the newest, which stand last, matter: the provider forgets a key after a day.
+    generations = {**others, digest: link.generations.get(digest, 0) + 1}
     newest = dict(list(generations.items())[-_GENERATIONS_KEPT:])
     advanced = replace(link, generations=newest, revision=link.revision + 1)
     ports.store.commit(Put(advanced, AtRevision(number=link.revision)))

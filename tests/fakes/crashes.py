@@ -154,3 +154,9 @@ def schedules(first: int, second: int) -> Iterator[tuple[int, ...]]:
     """Every order of so many steps of worker 0 and of worker 1."""
     for places in itertools.combinations(range(first + second), first):
         yield tuple(0 if place in places else 1 for place in range(first + second))
+
+
+def overtakings(steps: int) -> Iterator[tuple[int, ...]]:
+    """Worker 0 goes so many steps, worker 1 overtakes it and ends, worker 0 goes on: for each number of steps."""
+    for taken in range(steps):
+        yield (0,) * taken + (1,) * 1000

@@ -26,7 +26,7 @@ from tests.factories import (
     a_seat_price,
     a_value,
 )
-from tests.fakes.crashes import Interleaving, every_crash, schedules
+from tests.fakes.crashes import Interleaving, every_crash, overtakings, schedules
 from tests.fakes.world import World, a_cause, an_order
 
 
@@ -306,7 +306,7 @@ def _behind(world: World) -> str:
 
 
 def test_converge_beside_a_change_never_writes_the_old_truth_last_in_any_order() -> None:
-    for schedule in schedules(5, 5):
+    for schedule in (*overtakings(12), *schedules(5, 5)):
         world = a_shop()
         billing_id = _behind(world)
 
@@ -322,7 +322,7 @@ def test_converge_beside_a_change_never_writes_the_old_truth_last_in_any_order()
 
 
 def test_converge_by_two_at_once_makes_one_subscription_and_one_audit_entry() -> None:
-    for schedule in schedules(4, 4):
+    for schedule in (*overtakings(12), *schedules(4, 4)):
         world = a_shop()
         world.buy()
         race = Interleaving(world, [world.converge, world.converge])
@@ -333,7 +333,7 @@ def test_converge_by_two_at_once_makes_one_subscription_and_one_audit_entry() ->
 
 
 def test_converge_beside_an_archival_keeps_both_in_any_order() -> None:
-    for schedule in schedules(4, 4):
+    for schedule in (*overtakings(12), *schedules(4, 4)):
         world = a_shop()
         world.buy()
 

@@ -15,7 +15,7 @@ from chalicelib.services.link_customer import forget_deleted, link_customer, pus
 from chalicelib.services.manage_customers import update_customer
 from tests.factories import ACME
 from tests.fakes.billing import Call, When
-from tests.fakes.crashes import Interleaving, every_crash, every_fault, schedules
+from tests.fakes.crashes import Interleaving, every_crash, every_fault, overtakings, schedules
 from tests.fakes.world import World, a_cause, calls_of
 
 
@@ -69,7 +69,7 @@ def test_link_again_is_the_same_and_tells_nothing_again() -> None:
 
 
 def test_link_by_two_at_once_makes_one_provider_customer() -> None:
-    for schedule in schedules(5, 5):
+    for schedule in (*overtakings(12), *schedules(5, 5)):
         world = a_world()
         race = Interleaving(world, [partial(linked, world), partial(linked, world)])
         race.run(schedule)

@@ -24,7 +24,7 @@ from chalicelib.services.manage_customers import (
     update_customer,
 )
 from tests.factories import ACME, a_price, a_value
-from tests.fakes.crashes import Interleaving, every_crash, schedules
+from tests.fakes.crashes import Interleaving, every_crash, overtakings, schedules
 from tests.fakes.world import World, a_cause
 
 ARCHIVED, ACTIVE = Lifecycle.ARCHIVED, Lifecycle.ACTIVE
@@ -149,7 +149,7 @@ def test_update_customer_marks_links_only_for_what_providers_show(
 
 
 def test_update_customers_by_two_at_once_lose_nothing() -> None:
-    for schedule in schedules(3, 3):
+    for schedule in (*overtakings(12), *schedules(3, 3)):
         world = World()
         create(world)
         race = Interleaving(
@@ -221,7 +221,7 @@ def test_archive_customer_archived_already_writes_nothing() -> None:
 
 
 def test_archive_customer_beside_an_update_keeps_both_in_any_order() -> None:
-    for schedule in schedules(3, 3):
+    for schedule in (*overtakings(12), *schedules(3, 3)):
         world = a_subscriber()
         race = Interleaving(
             world, [partial(set_status, world, ARCHIVED), partial(update, world, name="A")]
