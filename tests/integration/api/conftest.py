@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.integration.api.shop import Shop
 from tests.integration.world import Deployment
 from tests.unit.api.world import served
+
+settings.register_profile("thorough", max_examples=20_000)
 
 
 @pytest.fixture(autouse=True)

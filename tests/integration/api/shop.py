@@ -1,5 +1,6 @@
 """A shop with one of everything, so that a request can be wrong in just one way."""
 
+from copy import copy
 from typing import Any, Final
 
 import app
@@ -91,15 +92,26 @@ class Shop:
             keys = self.deployment.send("GET", "/v1/api_keys?limit=100").json["data"]
             [key] = [one for one in keys if one["hint"] == self.revoked[-4:]]
             assert self.deployment.send("DELETE", f"/v1/api_keys/{key['id']}").status == 200
+        self._provider = self._held_by_provider()
         self._records = {
             key: record
             for key, record in self.deployment.store.records.items()
             if key[0] is not IdempotencyRecord
         }
 
+    def _held_by_provider(self) -> dict[str, Any]:
+        fake = self.deployment.fake
+        return {
+            name: copy(getattr(fake, name))
+            for name in fake.__slots__
+            if name not in ("clock", "on_call")
+        }
+
     def restock(self) -> Deployment:
         """Whatever was done to the shop is undone."""
         self.deployment.store.records = dict(self._records)
+        for name, held in self._provider.items():
+            setattr(self.deployment.fake, name, copy(held))
         self.deployment.store.commits.clear()
         self.deployment.queue.messages.clear()
         self.deployment.monitor.events.clear()
