@@ -34,6 +34,7 @@ Key = tuple[type[Any], tuple[str, ...]]
 Place = tuple[str, ...]
 Hook = Callable[[tuple[Write, ...]], None]
 MAX_BYTES = 400 * 1024
+MAX_COMMIT_BYTES = 4 * 1024 * 1024
 
 
 class InMemoryStore:
@@ -175,9 +176,9 @@ def _keys_of(writes: tuple[Write, ...]) -> list[Key]:
     keys = [(type(write.record), write.record.identity) for write in writes]
     if len(set(keys)) != len(keys) or len(keys) > 100:
         raise ValueError("a commit has at most 100 writes, and no record twice")
-    for write in writes:
-        if not _fits(write):
-            raise invalid("", "too_large", "The object is larger than the database can hold.")
+    total = sum(len(encode(write.record).encode()) for write in writes if isinstance(write, Put))
+    if total > MAX_COMMIT_BYTES or not all(_fits(write) for write in writes):
+        raise invalid("", "too_large", "The object is larger than the database can hold.")
     return keys
 
 

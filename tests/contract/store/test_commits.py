@@ -156,3 +156,12 @@ def test_record_of_just_under_400_kb_is_stored(world: World) -> None:
     large = a_feature(name="x" * 404_000)  # moto draws the line at 405,000
     world.store.commit(Put(large, Absent()))
     assert world.store.get(Feature, "seats") == large
+
+
+def test_commit_over_4_mb_is_too_large_and_nothing_is_written(world: World) -> None:
+    # Each of them fits; DynamoDB bounds what a transaction holds as well.
+    records = [a_customer(f"c{number}", name="x" * 390_000) for number in range(11)]
+    with pytest.raises(InvalidError) as caught:
+        world.store.commit(*(Put(record, Absent()) for record in records))
+    assert [violation.code for violation in caught.value.violations] == ["too_large"]
+    assert world.store.get(Customer, "c0") is None
