@@ -43,6 +43,10 @@ class OrderIn(Wire):
         dict[ChosenId, Count],
         Field(max_length=18, description="Units by feature, for prices per unit."),
     ] = Field(default_factory=dict)
+    trial: Annotated[
+        bool | None,
+        Field(description="True insists on the plan's trial, false declines it. Default: once."),
+    ] = None
     success_url: Annotated[
         Url | None,
         Field(description="Where to return after payment; its origin must be on the allow-list."),
@@ -62,6 +66,7 @@ class OrderIn(Wire):
                 AddonOrder(id=PackageId(addon.id), quantity=addon.quantity) for addon in self.addons
             ),
             quantities={FeatureId(key): number for key, number in self.quantities.items()},
+            trial=self.trial,
             success_url=self.success_url,
             cancel_url=self.cancel_url,
             metadata=self.metadata,

@@ -117,7 +117,7 @@ def post_subscription(call: Call[OrderIn, NoQuery]) -> Reply[ProvisioningOut]:
     """Free and custom plans are provisioned at once; paid ones after payment, by the provider's word alone."""
     result = provision_subscription(call.ports, call.cause, call.body.to_domain())
     if result.subscription is not None:
-        held = from_domain(result.subscription)
+        held = from_domain(result.subscription.at(call.ports.clock.now()))
         return Reply(ProvisioningOut(status="provisioned", subscription=held))
     checkout = result.checkout
     return Reply(
@@ -151,7 +151,8 @@ def list_subscriptions(call: Call[NoBody, SubscriptionsQuery]) -> ListOut[Subscr
     page = call.ports.store.list_within(
         Subscription, query.customer_id, limit=query.limit, cursor=query.cursor
     )
-    return list_answer(page, from_domain)
+    now = call.ports.clock.now()
+    return list_answer(page, lambda held: from_domain(held.at(now)))
 
 
 @endpoint(
@@ -164,4 +165,5 @@ def list_subscriptions(call: Call[NoBody, SubscriptionsQuery]) -> ListOut[Subscr
 )
 def retrieve_subscription(call: Call[NoBody, NoQuery]) -> SubscriptionOut:
     """The subscription as our side knows it; reconciliation keeps it equal to the provider's truth."""
-    return from_domain(get_subscription(call.ports, call.path["subscription_id"]))
+    held = get_subscription(call.ports, call.path["subscription_id"])
+    return from_domain(held.at(call.ports.clock.now()))

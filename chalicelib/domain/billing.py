@@ -160,7 +160,10 @@ class CheckoutItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutRequest:
-    """What a customer is asked to pay for. `metadata` is put on the session and on the subscription it makes."""
+    """What a customer is asked to pay for. `metadata` is put on the session and on the subscription it makes.
+
+    With `trial_days` a payment method is asked for now, and what recurs is paid after that many days.
+    """
 
     customer_billing_id: str
     reference: str
@@ -169,6 +172,7 @@ class CheckoutRequest:
     cancel_url: str | None
     expires_at: datetime
     metadata: Mapping[str, str]
+    trial_days: int | None = None
 
 
 class CheckoutStatus(StrEnum):

@@ -26,6 +26,7 @@ class CheckoutSession:
     addons: tuple[SubscribedAddon, ...] = ()
     unbilled_addons: Mapping[PackageId, int] = field(default_factory=dict)
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
+    trial_days: int | None = None
     billing_period: BillingPeriod
     interval_count: int = 1
     currency: str

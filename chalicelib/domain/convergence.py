@@ -31,6 +31,7 @@ from chalicelib.domain.subscriptions import (
     SubscribedAddon,
     Subscription,
     SubscriptionStatus,
+    overtaken_trials,
 )
 
 # Our names for what we write to the provider's subscription and read back as a cross-check.
@@ -99,6 +100,12 @@ def converge(
             taken[held.id] = ended
             changed.append((held, ended))
             drifts.append(vanished(held))
+    for trial in overtaken_trials(taken.values()):
+        ended = replace(
+            trial, status=SubscriptionStatus.EXPIRED, ended_at=now, version=trial.version + 1
+        )
+        taken[trial.id] = ended
+        changed.append((trial, ended))
     subscriptions = tuple(taken[key] for key in sorted(taken))
     drifts += duplicates(subscriptions)
     return Convergence(subscriptions=subscriptions, changed=tuple(changed), drifts=tuple(drifts))

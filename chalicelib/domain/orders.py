@@ -23,6 +23,8 @@ class AddonOrder:
 class Order:
     """The wish: catalog ids and quantities only, never a price. None lets the catalog choose.
 
+    `trial` None: the plan's, if the customer has not had one of the product.
+
     `billing_provider` None: whoever is able to take the payment.
     """
 
@@ -33,6 +35,7 @@ class Order:
     currency: str | None = None
     addons: tuple[AddonOrder, ...] = ()
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
+    trial: bool | None = None
     success_url: str | None = None
     cancel_url: str | None = None
     billing_provider: str | None = None
@@ -83,6 +86,7 @@ class PricedOrder:
             f"{self.plan.id}@{self.plan.number}",
             *sorted(lines),
             *(f"{addon.id}@{addon.version}x{addon.quantity}" for addon in self.addons),
+            f"trial={order.trial}",
             order.success_url or "",
             order.cancel_url or "",
             *(f"{key}={value}" for key, value in sorted(order.metadata.items())),

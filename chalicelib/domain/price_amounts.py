@@ -30,12 +30,12 @@ def _tiered(price: Price, quantity: int) -> Decimal:
         return _tier_amount(reached, quantity)
     total = Decimal(0)
     below = 0
-    for tier in price.tiers:
-        if below and quantity <= below:
+    for index, tier in enumerate(price.tiers):
+        if index and quantity <= below:
             break
         end = quantity if tier.up_to is None else min(quantity, tier.up_to)
         total += _tier_amount(tier, end - below)
-        below = end
+        below = tier.up_to or end
     return total
 
 

@@ -17,6 +17,7 @@ from chalicelib.domain.plans import (
 from chalicelib.domain.price_rules import price_violations
 from chalicelib.domain.price_sets import selling_terms
 from chalicelib.domain.prices import PriceModel, prices_on
+from chalicelib.domain.trials import trial_refusals
 
 _Refusal = tuple[str, str, str]
 """The field's path, a stable code, and what is wrong with it."""
@@ -45,7 +46,7 @@ def publication_violations(
     found += price_violations(content.prices, features)
     refusals = [
         *_pricing_refusals(package.kind, content),
-        *_trial_refusals(content),
+        *trial_refusals(content),
         *_addon_refusals(package, content, known_addons),
         *_fit_refusals(content, sold_addons or {}),
         *_kind_refusals(package.kind, content, listing_plans),
@@ -62,11 +63,6 @@ def _pricing_refusals(kind: PackageKind, content: PackageContent) -> Iterable[_R
         yield "prices", "required", "A paid plan has at least one recurring price."
     if not is_paid and content.prices:
         yield "prices", "not_allowed", f"A {content.pricing_type} plan has no prices."
-
-
-def _trial_refusals(content: PackageContent) -> Iterable[_Refusal]:
-    if content.trial is not None:
-        yield "trial", "unsupported", "Trials can't be published yet."
 
 
 def _is_charged_once_only(content: PackageContent) -> bool:

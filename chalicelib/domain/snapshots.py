@@ -159,8 +159,12 @@ def _source(subscription: Subscription, key: VersionKey, quantity: int) -> Sourc
     }
     if quantity != 1:
         source["quantity"] = quantity
-    if subscription.cancel_at is not None:
-        source["end"] = epoch_ms(subscription.cancel_at)
+    ends = [subscription.cancel_at]
+    if subscription.is_unbilled_trial:
+        ends.append(subscription.trial_end)
+    known = [epoch_ms(end) for end in ends if end is not None]
+    if known:
+        source["end"] = min(known)
     return source
 
 

@@ -1,7 +1,7 @@
 """Subscriptions: what ties a customer to versions of a plan and its add-ons, and which status gives access."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -72,6 +72,32 @@ class Subscription:
         return (self.customer_id, self.id)
 
     @property
+    def is_unbilled_trial(self) -> bool:
+        """Whether it is a trial that no provider knows of: it began without a payment method, and time ends it."""
+        return (
+            self.provider is None
+            and self.status is SubscriptionStatus.IN_TRIAL
+            and self.trial_end is not None
+        )
+
+    def at(self, now: datetime) -> "Subscription":
+        """The subscription as it is at this instant: a trial that no provider ends has ended by itself."""
+        if self.is_unbilled_trial and self.trial_end is not None and now >= self.trial_end:
+            return replace(self, status=SubscriptionStatus.EXPIRED, ended_at=self.trial_end)
+        return self
+
+    @property
     def is_live(self) -> bool:
         """Whether it still binds the customer: no second one of the product may be started beside it."""
         return self.status not in ENDED
+
+
+def overtaken_trials(held: Iterable[Subscription]) -> tuple[Subscription, ...]:
+    """The trials that nobody bills whose product the customer has by now from a provider."""
+    subscriptions = tuple(held)
+    billed = {
+        one.product_id
+        for one in subscriptions
+        if one.provider is not None and one.status in GIVING_ACCESS
+    }
+    return tuple(one for one in subscriptions if one.is_unbilled_trial and one.product_id in billed)

@@ -17,6 +17,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.reconciliations import Drift
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Anyhow, AtRevision, Ports, Put, Write
 from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
@@ -102,6 +103,7 @@ def _converge_once(
         Put(snapshot, AtRevision(number=stored.version)),
         *_subscription_writes(ports, cause, portion),
         *_checkout_writes(ports, customer_id, portion),
+        *_trial_writes(portion),
         *(extra if is_whole else ()),
     )
     if is_whole:
@@ -158,6 +160,25 @@ def _subscription_writes(ports: Ports, cause: Cause, result: Convergence) -> Ite
             ),
             Anyhow(),
         )
+
+
+def _trial_writes(result: Convergence) -> Iterable[Write]:
+    """The trial that a subscription began with is used up together with its first appearance."""
+    began = {
+        (after.customer_id, after.product_id): after
+        for before, after in result.changed
+        if after.trial_end is not None
+        and after.provider
+        and (before is None or not before.trial_end)
+    }
+    for after in began.values():
+        use = TrialUse(
+            customer_id=after.customer_id,
+            product_id=after.product_id,
+            subscription_id=after.id,
+            started_at=after.started_at,
+        )
+        yield Put(use, Anyhow())
 
 
 def _audited(subscription: Subscription | None) -> dict[str, object] | None:

@@ -13,9 +13,10 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId, PackageId, ProductId
 from chalicelib.domain.orders import Order, PricedOrder, price_order
-from chalicelib.domain.plans import Package, PackageKind, PackageVersion
+from chalicelib.domain.plans import Package, PackageKind, PackageVersion, Trial
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Ports
 from chalicelib.services.listing import all_within
 from chalicelib.services.snapshots import published_version
@@ -23,12 +24,16 @@ from chalicelib.services.snapshots import published_version
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A checked order. `snapshot_version` was read before everything else, so a commit on it is a commit on all."""
+    """A checked order. `trial` is the one that it begins with.
+
+    `snapshot_version` was read before everything else, so a commit on it is a commit on all.
+    """
 
     customer: Customer
     snapshot_version: int
     subscriptions: tuple[Subscription, ...]
     priced: PricedOrder
+    trial: Trial | None = None
 
 
 def place_order(ports: Ports, order: Order) -> Placed:
@@ -48,17 +53,42 @@ def place_order(ports: Ports, order: Order) -> Placed:
         if version is not None:
             addons[wished.id] = version
     _check_return_urls(ports, order)
+    now = ports.clock.now()
     return Placed(
         customer=customer,
         snapshot_version=snapshot.version,
-        subscriptions=all_within(ports.store, Subscription, order.customer_id),
+        subscriptions=tuple(
+            held.at(now) for held in all_within(ports.store, Subscription, order.customer_id)
+        ),
+        trial=_trial(ports, order, plan),
         priced=price_order(order, plan, addons, customer.currency, customer.country),
     )
 
 
-def refuse_second(subscriptions: tuple[Subscription, ...], product_id: ProductId) -> None:
-    """Nothing, if no live subscription of the product is among these."""
+def _trial(ports: Ports, order: Order, plan: PackageVersion) -> Trial | None:
+    """The plan's trial, unless the customer declines it or has had one of the product."""
+    offered = plan.content.trial
+    if order.trial is False:
+        return None
+    if offered is None:
+        if order.trial:
+            raise invalid("trial", "no_trial", f"The plan {plan.id!r} has no trial.")
+        return None
+    if ports.store.get(TrialUse, order.customer_id, plan.product_id) is None:
+        return offered
+    if order.trial:
+        detail = f"The customer has had a trial of the product {plan.product_id!r}."
+        raise invalid("trial", "trial_used", detail)
+    return None
+
+
+def refuse_second(
+    subscriptions: tuple[Subscription, ...], product_id: ProductId, *, paying: bool = False
+) -> None:
+    """Nothing, if no live subscription of the product is among these; what is paid for may follow a trial at once."""
     for held in subscriptions:
+        if paying and held.is_unbilled_trial:
+            continue
         if held.product_id == product_id and held.is_live:
             raise SubscriptionExistsError(held.id, product_id)
 
@@ -66,9 +96,16 @@ def refuse_second(subscriptions: tuple[Subscription, ...], product_id: ProductId
 def live_subscription(
     ports: Ports, customer_id: CustomerId, product_id: ProductId
 ) -> Subscription | None:
-    """The customer's live subscription of the product, as stored now."""
+    """The customer's live subscription of the product, as stored now; a trial that nobody bills is none."""
     held = all_within(ports.store, Subscription, customer_id)
-    return next((one for one in held if one.product_id == product_id and one.is_live), None)
+    return next(
+        (
+            one
+            for one in held
+            if one.product_id == product_id and one.is_live and not one.is_unbilled_trial
+        ),
+        None,
+    )
 
 
 def _sold(ports: Ports, kind: PackageKind, package_id: PackageId) -> PackageVersion | None:

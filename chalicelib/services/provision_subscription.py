@@ -10,6 +10,7 @@ from chalicelib.domain.errors import StoreConflictError
 from chalicelib.domain.ids import SubscriptionId, derived_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
+from chalicelib.domain.trials import TrialUse, trial_end
 from chalicelib.ports import Absent, AtRevision, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
@@ -37,8 +38,10 @@ def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisio
         mine = next((held for held in placed.subscriptions if held.id == wanted), None)
         if mine is not None:
             return Provisioned(subscription=mine)
-        refuse_second(placed.subscriptions, placed.priced.plan.product_id)
-        if placed.priced.lines:
+        is_trial = placed.trial is not None and not placed.trial.payment_method_required
+        paying = bool(placed.priced.lines) and not is_trial
+        refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=paying)
+        if paying:
             return Provisioned(checkout=start_checkout(ports, cause, order))
         try:
             return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
@@ -53,6 +56,8 @@ def _grant(
 ) -> Subscription:
     _end_open_checkout(ports, cause, order, placed)
     now = ports.clock.now().replace(microsecond=0)
+    trial = placed.trial
+    end = trial_end(trial, now) if trial is not None else None
     subscription = Subscription(
         id=wanted,
         customer_id=order.customer_id,
@@ -60,8 +65,13 @@ def _grant(
         plan_id=placed.priced.plan.id,
         plan_version=placed.priced.plan.number,
         addons=placed.priced.addons,
-        status=SubscriptionStatus.ACTIVE,
+        quantities=placed.priced.quantities,
+        billing_period=placed.priced.billing_period,
+        interval_count=placed.priced.interval_count,
+        currency=placed.priced.currency,
+        status=SubscriptionStatus.IN_TRIAL if end else SubscriptionStatus.ACTIVE,
         started_at=now,
+        trial_end=end,
         metadata=order.metadata,
     )
     snapshot = compile_for(
@@ -84,8 +94,18 @@ def _grant(
             ),
             Absent(),
         ),
+        *([Put(_use(subscription), Absent())] if end else []),
     )
     return subscription
+
+
+def _use(subscription: Subscription) -> TrialUse:
+    return TrialUse(
+        customer_id=subscription.customer_id,
+        product_id=subscription.product_id,
+        subscription_id=subscription.id,
+        started_at=subscription.started_at,
+    )
 
 
 def _end_open_checkout(ports: Ports, cause: Cause, order: Order, placed: Placed) -> None:

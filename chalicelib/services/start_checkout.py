@@ -33,6 +33,7 @@ from chalicelib.domain.orders import Order, PricedOrder
 from chalicelib.domain.prices import fingerprint
 from chalicelib.domain.references import CHECKOUT_SESSION, Reference
 from chalicelib.domain.sync import CatalogLink
+from chalicelib.domain.trials import trial_days
 from chalicelib.ports import Absent, Anyhow, AtRevision, CheckoutProvider, Ports, Put
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.link_customer import link_customer
@@ -54,7 +55,7 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
     provider = ports.providers.checkout()
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
-        refuse_second(placed.subscriptions, placed.priced.plan.product_id)
+        refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=True)
         if not placed.priced.lines:
             raise invalid(
                 "plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead."
@@ -90,7 +91,7 @@ def _try_once(
             converge_customer(ports, cause, order.customer_id, provider.name)
             _close(ports, order, slot)
             return None
-    session = _new_session(ports, order, priced, provider.name, slot)
+    session = _new_session(ports, order, placed, provider.name, slot)
     condition = Absent() if slot is None else AtRevision(number=slot.revision)
     ports.store.commit(Put(session, condition))
     return _remember(ports, session, _open(ports, provider, placed, session, items))
@@ -99,11 +100,12 @@ def _try_once(
 def _new_session(
     ports: Ports,
     order: Order,
-    priced: PricedOrder,
+    placed: Placed,
     provider: str,
     slot: CheckoutSession | None,
 ) -> CheckoutSession:
     now = ports.clock.now().replace(microsecond=0)
+    priced, trial = placed.priced, placed.trial
     if priced.billing_period is None or priced.currency is None:
         raise invalid("plan_id", "nothing_to_pay", "The plan costs nothing.")
     pages = f"{ports.environment.public_url}/checkout"
@@ -116,6 +118,8 @@ def _new_session(
         addons=priced.addons,
         unbilled_addons=priced.unbilled_addons,
         quantities=priced.quantities,
+        # A trial without a payment method begins without a checkout; with a checkout it is waived.
+        trial_days=trial_days(trial, now) if trial and trial.payment_method_required else None,
         billing_period=priced.billing_period,
         interval_count=priced.interval_count,
         currency=priced.currency,
@@ -196,6 +200,7 @@ def _open(
         cancel_url=session.cancel_url,
         expires_at=session.expires_at,
         metadata=metadata,
+        trial_days=session.trial_days,
     )
     try:
         return provider.open_checkout(request, f"paygrade:{environment.name}:checkout:{session.id}")

@@ -11,6 +11,7 @@ from chalicelib.domain.references import Reference
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscribers import Subscriber
 from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.trials import TrialUse
 
 _T: Final = Table.CUSTOMERS
 _P: Final = CUSTOMER_PARTITION
@@ -34,6 +35,9 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     CheckoutSession: Layout(
         kind="checkout_session", table=_T, partition=_P, sort="CHECKOUT", in_partition=1, in_sort=1
+    ),
+    TrialUse: Layout(
+        kind="trial_use", table=_T, partition=_P, sort="TRIAL", in_partition=1, in_sort=1
     ),
     Snapshot: Layout(
         kind="snapshot", table=_T, partition=_P, sort=SNAPSHOT_SORT, in_partition=1, in_sort=0

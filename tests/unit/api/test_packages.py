@@ -318,7 +318,7 @@ def test_shape_is_checked_at_once(world: World, change: dict[str, Any], param: s
             },
             "prices[0].tiers",
         ),
-        ({"trial": {"duration": 14, "unit": "day"}}, "trial"),
+        ({"trial": {"duration": 24, "unit": "month"}}, "trial.duration"),
         ({"entitlements": [{"feature_id": "nope"}]}, "entitlements[0].feature_id"),
         ({"compatible_addons": ["nope"]}, "compatible_addons[0]"),
         ({"parent_plan_id": "nope"}, "parent_plan_id"),

@@ -71,7 +71,7 @@ def test_plan_that_can_be_published_has_no_violation() -> None:
             a_content(prices=[a_price()], pricing_type=PricingType.CUSTOM),
             ("prices", "not_allowed"),
         ),
-        (a_content(trial=Trial(duration=14, unit=TrialUnit.DAY)), ("trial", "unsupported")),
+        (a_content(trial=Trial(duration=14, unit=TrialUnit.DAY)), ("trial", "not_allowed")),
         (a_content(compatible_addons=addons("ghost")), ("compatible_addons[0]", "unknown_addon")),
         (
             a_content(compatible_addons=addons("storage", "unpublished")),

@@ -85,6 +85,11 @@ def create_params(request: CheckoutRequest) -> "SessionCreateParams":
         "metadata": dict(request.metadata),
         "subscription_data": {"metadata": dict(request.metadata)},
     }
+    if request.trial_days is not None:
+        data = params["subscription_data"]
+        data["trial_period_days"] = request.trial_days
+        # Should the payment method be gone by then, the invoice is open and the usual dunning follows.
+        data["trial_settings"] = {"end_behavior": {"missing_payment_method": "create_invoice"}}
     if request.cancel_url is not None:
         params["cancel_url"] = request.cancel_url
     return params
