@@ -41,7 +41,7 @@ def unavailable_if_passing() -> Iterator[None]:
 def passes(error: BaseException | None) -> bool:
     """Whether the same request may succeed later."""
     # Here, because describing the API needs no AWS.
-    from botocore import exceptions, parsers  # noqa: PLC0415
+    from botocore import exceptions  # noqa: PLC0415
 
     if isinstance(error, exceptions.ClientError):
         return is_passing_code(_code(error)) or _status(error) >= _SERVER_ERROR
@@ -49,8 +49,7 @@ def passes(error: BaseException | None) -> bool:
         error,
         exceptions.HTTPClientError  # time-outs and broken connections
         | exceptions.ConnectionError
-        | exceptions.CredentialRetrievalError
-        | parsers.ResponseParserError,
+        | exceptions.CredentialRetrievalError,
     )
 
 

@@ -40,7 +40,7 @@ class DynamoSnapshotReader:
         from botocore.config import Config  # noqa: PLC0415
 
         config = Config(
-            connect_timeout=1, read_timeout=2, retries={"max_attempts": 3, "mode": "standard"}
+            connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"}
         )
         # A session of its own: making clients of the shared one is not safe in threads.
         return Session().client(

@@ -10,9 +10,10 @@ from pynamodb.models import Model
 
 from chalicelib.adapters.dynamodb.keys import Table, table_name
 
-_MAX_RETRIES: Final = 3
-_CONNECT_SECONDS: Final = 2
-_READ_SECONDS: Final = 5
+# Given up, pauses included, well before the API gateway gives up (29 seconds).
+_MAX_RETRIES: Final = 2
+_CONNECT_SECONDS: Final = 1
+_READ_SECONDS: Final = 4
 
 
 class Item(Model):
@@ -31,7 +32,7 @@ class Item(Model):
 
 
 def connect(region: str, endpoint_url: str | None) -> Connection:
-    """A connection that repeats a request three times, under the same client token, before it gives up."""
+    """A connection that repeats a request twice, under the same client token, before it gives up."""
     return Connection(
         region=region,
         host=endpoint_url,
