@@ -1,6 +1,5 @@
 """Faults between a store and its database, put into botocore's last step before the wire."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -23,18 +22,13 @@ class _Raw:
         yield self._body
 
 
-def answer(status: int, body: bytes, headers: dict[str, str] | None = None) -> AWSResponse:
+def answer(status: int, body: bytes, headers: dict[str, str]) -> AWSResponse:
     return AWSResponse(
         "http://fault",
         status,
-        cast("Any", HeadersDict({"x-amzn-requestid": "r", **(headers or {})})),
+        cast("Any", HeadersDict(headers)),
         _Raw(body),
     )
-
-
-def refusal(code: str, status: int = 400, **more: Any) -> AWSResponse:
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code, **more}
-    return answer(status, json.dumps(body).encode())
 
 
 def delivered(request: Any) -> AWSResponse:

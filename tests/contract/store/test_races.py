@@ -1,13 +1,10 @@
 """Racing writers lose nothing and see nothing half done. Only on an engine that is exact itself."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.adapters.system import SystemClock
 from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.customers import Customer
@@ -16,12 +13,11 @@ from chalicelib.domain.ids import ProductId
 from chalicelib.domain.products import Product
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import Absent, AtRevision, Put, Store
-from tests.contract.store.worlds import REGION, DynamoWorld
+from tests.contract.store.threads import THREADS, at_once, hurried_store
+from tests.contract.store.worlds import DynamoWorld
 from tests.factories import ACME, a_customer, a_product
 from tests.fakes.store import InMemoryStore
 from tests.fakes.system import START
-
-THREADS = 32
 
 
 @pytest.fixture(params=["memory", pytest.param("emulator", marks=pytest.mark.integration)])
@@ -30,20 +26,7 @@ def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore(SystemClock())
     world: DynamoWorld = request.getfixturevalue("emulator_world")
-    return DynamoStore(
-        stage=world.stage, region=REGION, endpoint_url=world.endpoint_url, clock=SystemClock()
-    )
-
-
-def at_once(work: Callable[[int], object], threads: int = THREADS) -> list[object]:
-    barrier = threading.Barrier(threads)
-
-    def run(number: int) -> object:
-        barrier.wait()
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(run, range(threads)))
+    return hurried_store(world)
 
 
 def entry(entry_id: str) -> AuditEntry:
