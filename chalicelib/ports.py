@@ -14,6 +14,7 @@ from chalicelib.domain.billing import (
     ProviderCustomer,
     ProviderEvent,
     ProviderSubscription,
+    SubscriptionRequest,
 )
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.ids import CustomerId
@@ -192,16 +193,8 @@ class Queue(Protocol):
 # --- Billing providers ----------------------------------------------------------------------------------------
 
 
-class BillingProvider(Protocol):
-    """Whoever collects the money. Every method may raise `ProviderUnavailableError` or `ProviderRefusedError`.
-
-    The same idempotency key always comes with the same arguments; a repetition does nothing again.
-    """
-
-    @property
-    def name(self) -> str:
-        """The provider's name in links: `stripe`, `manual`."""
-        ...
+class MirroredCatalog(Protocol):
+    """Plans and add-ons as the provider holds them."""
 
     def product_url(self, billing_id: str) -> str | None:
         """Where a person looks at the product."""
@@ -219,6 +212,10 @@ class BillingProvider(Protocol):
         """The step is done; returns the provider's id of what it made or changed."""
         ...
 
+
+class BilledCustomers(Protocol):
+    """Customers as the provider knows them."""
+
     def ensure_customer(
         self, metadata: Mapping[str, str], idempotency_key: str
     ) -> ProviderCustomer:
@@ -233,6 +230,10 @@ class BillingProvider(Protocol):
         """The provider's customer; `deleted` if it was deleted, None if the id is unknown."""
         ...
 
+
+class BilledSubscriptions(Protocol):
+    """The provider's truth about who is subscribed."""
+
     def list_subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
         """All of the customer's subscriptions, ended ones too; empty if the customer is deleted or unknown."""
         ...
@@ -242,8 +243,25 @@ class BillingProvider(Protocol):
         ...
 
 
+class BillingProvider(MirroredCatalog, BilledCustomers, BilledSubscriptions, Protocol):
+    """Whoever collects the money. Every method may raise `ProviderUnavailableError` or `ProviderRefusedError`.
+
+    The same idempotency key always comes with the same arguments; a repetition does nothing again. What only
+    some providers can do stands in the protocols below: a service asks for the ability, never for a name.
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's name: in links, in settings and in requests."""
+        ...
+
+
+@runtime_checkable
 class HostedCheckout(Protocol):
-    """A provider's own payment page."""
+    """The ability to take a payment: the provider's own payment page.
+
+    `{CHECKOUT_SESSION_ID}` in a return address becomes the session's id.
+    """
 
     def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
         """A session that the customer can pay at `url`."""
@@ -258,8 +276,31 @@ class HostedCheckout(Protocol):
         ...
 
 
+@runtime_checkable
+class DirectSubscriptions(Protocol):
+    """The ability to subscribe a customer at our word alone, before anything is paid."""
+
+    def create_subscription(
+        self, request: SubscriptionRequest, idempotency_key: str
+    ) -> ProviderSubscription:
+        """The customer is subscribed from now on; made once for each key."""
+        ...
+
+    def end_subscription(
+        self, billing_id: str, *, at: datetime | None = None
+    ) -> ProviderSubscription:
+        """The subscription ended now, or will end `at` a later time; one that has ended stays as it is."""
+        ...
+
+
+@runtime_checkable
 class CheckoutProvider(BillingProvider, HostedCheckout, Protocol):
     """A provider with a payment page."""
+
+
+@runtime_checkable
+class DirectProvider(BillingProvider, DirectSubscriptions, Protocol):
+    """A provider that subscribes customers at our word."""
 
 
 @runtime_checkable
@@ -276,18 +317,14 @@ class UsageCharging(Protocol):
 
 
 class Providers(Protocol):
-    """The environment's billing providers, built when first needed."""
+    """The environment's billing providers, built when first needed. Services choose among them by ability."""
 
     def names(self) -> Sequence[str]:
         """The configured ones, in the order in which they are told of changes."""
         ...
 
     def get(self, name: str) -> BillingProvider:
-        """That provider; raises `BillingNotConfiguredError` if the environment has none."""
-        ...
-
-    def checkout(self) -> CheckoutProvider:
-        """The provider that takes payments; raises `BillingNotConfiguredError` if there is none."""
+        """That provider; raises `BillingNotConfiguredError` if the environment has none of that name."""
         ...
 
 

@@ -29,6 +29,7 @@ class Settings:
     aws_region: str
     aws_endpoint_url: str | None
     aws_keys: tuple[str, str, str | None] | None
+    billing_providers: tuple[str, ...]
     stripe_api_base: str
     stripe_secret_key: str | None
     stripe_webhook_secrets: tuple[str, ...]
@@ -63,6 +64,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     own_origin = _origin("PAYGRADE_PUBLIC_URL", public_url)
     listed = _split(values.get("PAYGRADE_RETURN_ORIGINS", ""))
     origins = (own_origin, *(_origin("PAYGRADE_RETURN_ORIGINS", origin) for origin in listed))
+    stripe_key = _stripe_key(values, live=mode == "live")
     return Settings(
         stage=values.get("PAYGRADE_STAGE") or _DEFAULT_STAGE,
         live=mode == "live",
@@ -72,7 +74,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         aws_endpoint_url=values.get("AWS_ENDPOINT_URL") or None,
         aws_keys=_aws_keys(values),
         stripe_api_base=values.get("STRIPE_API_BASE") or STRIPE_API_BASE,
-        stripe_secret_key=_stripe_key(values, live=mode == "live"),
+        billing_providers=_billing_providers(values, has_stripe=stripe_key is not None),
+        stripe_secret_key=stripe_key,
         stripe_webhook_secrets=_webhook_secrets(values),
     )
 
@@ -83,6 +86,25 @@ def _aws_keys(values: Mapping[str, str]) -> tuple[str, str, str | None] | None:
     if not access_key or not secret:
         return None
     return access_key, secret, values.get("AWS_SESSION_TOKEN") or None
+
+
+def _billing_providers(values: Mapping[str, str], *, has_stripe: bool) -> tuple[str, ...]:
+    """In the order in which they are asked and told. Which names there are, `wiring` knows."""
+    text = values.get("PAYGRADE_BILLING_PROVIDERS")
+    if text is None:
+        return ("stripe",) if has_stripe else ()
+    names = _split(text)
+    if not names:
+        raise SettingsError(
+            "PAYGRADE_BILLING_PROVIDERS is blank: leave it out or name the providers."
+        )
+    if len(set(names)) != len(names):
+        raise SettingsError("PAYGRADE_BILLING_PROVIDERS names a provider twice.")
+    if "stripe" in names and not has_stripe:
+        raise SettingsError(
+            "PAYGRADE_BILLING_PROVIDERS names 'stripe', but STRIPE_SECRET_KEY is missing."
+        )
+    return names
 
 
 def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:

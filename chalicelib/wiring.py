@@ -3,8 +3,10 @@
 Built once a process, and each expensive part only when it is first needed: a check must not pay for Stripe's SDK.
 """
 
-from collections.abc import Sequence
-from functools import cache, cached_property
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 from chalicelib import settings
 from chalicelib.adapters.billing.stripe.events import StripeEventReader
@@ -18,18 +20,15 @@ from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.errors import BillingNotConfiguredError
 from chalicelib.ports import (
     BillingProvider,
-    CheckoutProvider,
     Clock,
     Environment,
     Monitor,
     Ports,
     SnapshotReader,
+    Store,
 )
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
-
-_STRIPE = "stripe"
-
 
 # Somebody waits for an API call, and the gateway gives up after 29 seconds: a provider that does not answer soon
 # becomes a 503, or, for a webhook, a task for the queue. Workers have the time to be patient.
@@ -49,6 +48,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
     monitor = LogMonitor(stage=loaded.stage, clock=clock)
     ids = TimeSortedIds(clock)
     region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
+    store = DynamoStore(stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock)
     return Ports(
         environment=Environment(
             name=loaded.stage,
@@ -57,13 +57,16 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             return_origins=loaded.return_origins,
             billing_api_version=settings.STRIPE_API_VERSION,
         ),
-        store=DynamoStore(
-            stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock
-        ),
+        store=store,
         snapshots=_snapshot_reader(loaded, clock, monitor),
         queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
         providers=ConfiguredProviders(
-            loaded, clock, _INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS
+            Supplies(
+                settings=loaded,
+                store=store,
+                clock=clock,
+                patience_seconds=_INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS,
+            )
         ),
         billing_events=ConfiguredEventReader(loaded, clock),
         clock=clock,
@@ -89,43 +92,69 @@ def _snapshot_reader(loaded: Settings, clock: Clock, monitor: Monitor) -> Snapsh
     )
 
 
-class ConfiguredProviders:
-    """The providers for which the environment has credentials."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supplies:
+    """What a billing provider may be made from."""
 
-    def __init__(self, loaded: Settings, clock: Clock, patience_seconds: float) -> None:
-        self._settings = loaded
-        self._clock = clock
-        self._patience_seconds = patience_seconds
+    settings: Settings
+    store: Store
+    clock: Clock
+    patience_seconds: float
+
+
+def _stripe(supplies: Supplies) -> BillingProvider:
+    # Here and nowhere else: the SDK costs more to import than a check takes.
+    from chalicelib.adapters.billing.stripe.connection import Patience  # noqa: PLC0415
+    from chalicelib.adapters.billing.stripe.provider import StripeProvider  # noqa: PLC0415
+
+    key = supplies.settings.stripe_secret_key
+    if key is None:
+        raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
+    return StripeProvider(
+        api_key=key,
+        clock=supplies.clock,
+        api_base=supplies.settings.stripe_api_base,
+        patience=Patience(budget_seconds=supplies.patience_seconds),
+    )
+
+
+def _manual(supplies: Supplies) -> BillingProvider:
+    from chalicelib.adapters.billing.manual.provider import ManualProvider  # noqa: PLC0415
+
+    return ManualProvider(store=supplies.store, clock=supplies.clock)
+
+
+# Every provider there is: adding one is its package and its line here.
+PROVIDERS: Final[Mapping[str, Callable[[Supplies], BillingProvider]]] = {
+    "stripe": _stripe,
+    "manual": _manual,
+}
+
+
+class ConfiguredProviders:
+    """The providers that the settings name."""
+
+    def __init__(self, supplies: Supplies) -> None:
+        """None is built yet; raises `SettingsError` for a name that no provider has."""
+        self._supplies = supplies
+        self._built: dict[str, BillingProvider] = {}
+        unknown = [name for name in self.names() if name not in PROVIDERS]
+        if unknown:
+            raise SettingsError(
+                f"PAYGRADE_BILLING_PROVIDERS names {unknown[0]!r}; there are {', '.join(PROVIDERS)}."
+            )
 
     def names(self) -> Sequence[str]:
         """In the order in which they are told of changes."""
-        return (_STRIPE,) if self._settings.stripe_secret_key else ()
+        return self._supplies.settings.billing_providers
 
     def get(self, name: str) -> BillingProvider:
         """That provider."""
-        if name != _STRIPE:
-            raise BillingNotConfiguredError(f"There is no billing provider {name!r}.")
-        return self._stripe
-
-    def checkout(self) -> CheckoutProvider:
-        """The provider that takes payments."""
-        return self._stripe
-
-    @cached_property
-    def _stripe(self) -> CheckoutProvider:
-        key = self._settings.stripe_secret_key
-        if key is None:
-            raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
-        # Here and nowhere else: the SDK costs more to import than a check takes.
-        from chalicelib.adapters.billing.stripe.connection import Patience  # noqa: PLC0415
-        from chalicelib.adapters.billing.stripe.provider import StripeProvider  # noqa: PLC0415
-
-        return StripeProvider(
-            api_key=key,
-            clock=self._clock,
-            api_base=self._settings.stripe_api_base,
-            patience=Patience(budget_seconds=self._patience_seconds),
-        )
+        if name not in self.names():
+            raise BillingNotConfiguredError(f"The environment has no billing provider {name!r}.")
+        if name not in self._built:
+            self._built[name] = PROVIDERS[name](self._supplies)
+        return self._built[name]
 
 
 class ConfiguredEventReader:

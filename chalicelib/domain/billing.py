@@ -152,7 +152,7 @@ class ProviderCustomer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutItem:
-    """One line of a checkout; the price is the provider's id of one of ours."""
+    """One line of what is bought; the price is the provider's id of one of ours."""
 
     price_billing_id: str
     quantity: int | None
@@ -173,6 +173,15 @@ class CheckoutRequest:
     expires_at: datetime
     metadata: Mapping[str, str]
     trial_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionRequest:
+    """What a customer is subscribed to without a checkout. `metadata` is put on the subscription."""
+
+    customer_billing_id: str
+    items: tuple[CheckoutItem, ...]
+    metadata: Mapping[str, str]
 
 
 class CheckoutStatus(StrEnum):

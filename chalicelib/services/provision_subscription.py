@@ -4,19 +4,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.billing import CheckoutStatus
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.errors import StoreConflictError
 from chalicelib.domain.ids import SubscriptionId, derived_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.domain.trials import TrialUse, trial_end
-from chalicelib.ports import Absent, AtRevision, Ports, Put
+from chalicelib.ports import Absent, AtRevision, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
-from chalicelib.services.converge_customer import converge_customer
+from chalicelib.services.choose_provider import choose_seller
+from chalicelib.services.clear_slot import clear_slot, keeping_clear
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.start_checkout import start_checkout
+from chalicelib.services.start_subscription import start_subscription
 from chalicelib.services.store_subscription import subscription_writes
 
 _TRIES: Final = 6
@@ -38,23 +39,31 @@ def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisio
         mine = next((held for held in placed.subscriptions if held.id == wanted), None)
         if mine is not None:
             return Provisioned(subscription=mine)
-        is_trial = placed.trial is not None and not placed.trial.payment_method_required
-        paying = bool(placed.priced.lines) and not is_trial
-        refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=paying)
-        if paying:
-            return Provisioned(checkout=start_checkout(ports, cause, order))
+        is_paying = bool(placed.priced.lines) and not _begins_unpaid(placed)
+        refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=is_paying)
         try:
-            return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
+            return _provide(ports, cause, order, placed, wanted)
         except StoreConflictError:
             if tried == _TRIES:
                 raise
     raise AssertionError  # the loop returns or raises
 
 
+def _provide(
+    ports: Ports, cause: Cause, order: Order, placed: Placed, wanted: SubscriptionId
+) -> Provisioned:
+    if not placed.priced.lines or _begins_unpaid(placed):
+        return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
+    seller = choose_seller(ports, order.billing_provider)
+    if isinstance(seller, CheckoutProvider):
+        return Provisioned(checkout=start_checkout(ports, cause, order))
+    return Provisioned(subscription=start_subscription(ports, cause, order, placed, seller, wanted))
+
+
 def _grant(
     ports: Ports, cause: Cause, order: Order, placed: Placed, wanted: SubscriptionId
 ) -> Subscription:
-    _end_open_checkout(ports, cause, order, placed)
+    slot = clear_slot(ports, cause, order.customer_id, placed.priced.plan.product_id, wanted)
     now = ports.clock.now().replace(microsecond=0)
     trial = placed.trial
     end = trial_end(trial, now) if trial is not None else None
@@ -95,8 +104,14 @@ def _grant(
             Absent(),
         ),
         *([Put(_use(subscription), Absent())] if end else []),
+        keeping_clear(slot, order.customer_id, placed.priced.plan.product_id),
     )
     return subscription
+
+
+def _begins_unpaid(placed: Placed) -> bool:
+    """Whether it begins with a trial that needs no payment method."""
+    return placed.trial is not None and not placed.trial.payment_method_required
 
 
 def _use(subscription: Subscription) -> TrialUse:
@@ -106,17 +121,3 @@ def _use(subscription: Subscription) -> TrialUse:
         subscription_id=subscription.id,
         started_at=subscription.started_at,
     )
-
-
-def _end_open_checkout(ports: Ports, cause: Cause, order: Order, placed: Placed) -> None:
-    """No checkout of the product can be paid any more, so that it can't become a second subscription."""
-    product_id = placed.priced.plan.product_id
-    slot = ports.store.get(CheckoutSession, order.customer_id, product_id)
-    if slot is None or slot.billing_id is None or slot.status is not CheckoutStatus.OPEN:
-        return
-    if (
-        ports.providers.checkout().expire_checkout(slot.billing_id).status
-        is CheckoutStatus.COMPLETE
-    ):
-        converged = converge_customer(ports, cause, order.customer_id, slot.provider)
-        refuse_second(converged.subscriptions, product_id)

@@ -1,11 +1,12 @@
 """A customer's return from a checkout: a reason to look at the provider's truth, never proof of payment."""
 
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.billing import CheckoutStatus
-from chalicelib.domain.errors import BillingNotConfiguredError, ProviderRefusedError
+from chalicelib.domain.billing import CheckoutStatus, ProviderCheckout
+from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.references import Reference, customer_namespace
 from chalicelib.ports import Ports
+from chalicelib.services.choose_provider import checkout_providers
 from chalicelib.services.converge_customer import converge_customer
 
 
@@ -14,19 +15,23 @@ def return_from_checkout(ports: Ports, cause: Cause, checkout_billing_id: str) -
 
     The id comes from a browser: an unknown one is simply not completed, and converging can do no harm.
     """
-    try:
-        provider = ports.providers.checkout()
-        checkout = provider.get_checkout(checkout_billing_id)
-    except (ProviderRefusedError, BillingNotConfiguredError):
-        return False
-    if checkout is None or checkout.status is not CheckoutStatus.COMPLETE:
-        return False
-    if checkout.customer_billing_id is None:
+    for provider in checkout_providers(ports):
+        try:
+            checkout = provider.get_checkout(checkout_billing_id)
+        except ProviderRefusedError:
+            continue
+        if checkout is not None:
+            return _take_in(ports, cause, provider.name, checkout)
+    return False
+
+
+def _take_in(ports: Ports, cause: Cause, provider: str, checkout: ProviderCheckout) -> bool:
+    if checkout.status is not CheckoutStatus.COMPLETE or checkout.customer_billing_id is None:
         return False
     reference = ports.store.get(
-        Reference, customer_namespace(provider.name), checkout.customer_billing_id
+        Reference, customer_namespace(provider), checkout.customer_billing_id
     )
     if reference is None:
         return False
-    converge_customer(ports, cause, CustomerId(reference.target[0]), provider.name)
+    converge_customer(ports, cause, CustomerId(reference.target[0]), provider)
     return True

@@ -11,35 +11,25 @@ from chalicelib.domain.billing import (
     CheckoutStatus,
     ProviderCheckout,
 )
-from chalicelib.domain.catalog_mirror import entity_metadata
 from chalicelib.domain.checkout_sessions import CheckoutSession
-from chalicelib.domain.convergence import (
-    METADATA_ADDON_VERSIONS,
-    METADATA_CUSTOMER,
-    METADATA_PLAN_VERSION,
-    METADATA_UNBILLED_ADDONS,
-    format_addon_versions,
-    format_versions,
-)
 from chalicelib.domain.errors import (
-    BillingNotReadyError,
     ProviderRefusedError,
     ProviderUnavailableError,
     StoreConflictError,
     invalid,
 )
 from chalicelib.domain.ids import SubscriptionId
-from chalicelib.domain.orders import Order, PricedOrder
-from chalicelib.domain.prices import fingerprint
+from chalicelib.domain.orders import Order
 from chalicelib.domain.references import CHECKOUT_SESSION, Reference
-from chalicelib.domain.sync import CatalogLink
 from chalicelib.domain.trials import trial_days
-from chalicelib.ports import Absent, Anyhow, AtRevision, CheckoutProvider, Ports, Put
-from chalicelib.services.converge_customer import converge_customer
+from chalicelib.ports import Anyhow, AtRevision, CheckoutProvider, Ports, Put
+from chalicelib.services.billed_order import billed_items, subscription_metadata
+from chalicelib.services.choose_provider import choose_checkout
+from chalicelib.services.clear_slot import claim, clear_slot, fence, take_in_payment
 from chalicelib.services.link_customer import link_customer
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 
-# Stripe takes 30 minutes to 24 hours from the moment it creates the session.
+# What a provider takes at most is a day from the moment it creates the session (docs.stripe.com/api/checkout).
 _LIFETIME: Final = timedelta(hours=23)
 # A session about to expire is not handed out again: the customer needs time to pay.
 _WORTH_REUSING: Final = timedelta(minutes=10)
@@ -52,7 +42,7 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
     The slot (customer, product) is claimed in our store before the provider opens anything, and the provider
     is called under the session's own key: requests that race, or follow a crash, end in the same session.
     """
-    provider = ports.providers.checkout()
+    provider = choose_checkout(ports, order.billing_provider)
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
         refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=True)
@@ -77,24 +67,25 @@ def _try_once(
     """The open session, or None when the world was found changed and the order has to be checked again."""
     priced = placed.priced
     now = ports.clock.now()
-    items = _items(ports, provider.name, priced)
+    items = billed_items(ports, provider.name, priced)
     slot = ports.store.get(CheckoutSession, order.customer_id, priced.plan.product_id)
-    if slot is not None and slot.status is CheckoutStatus.OPEN and slot.expires_at > now:
-        reusable = slot.terms == priced.terms(order) and slot.expires_at - now > _WORTH_REUSING
-        truth = _find_or_open(ports, provider, placed, slot)
+    if slot is not None and (slot.is_direct or slot.provider != provider.name):
+        slot = clear_slot(ports, cause, order.customer_id, priced.plan.product_id)
+    elif slot is not None and slot.status is CheckoutStatus.OPEN:
+        is_same = slot.terms == priced.terms(order)
+        # Whatever was opened is looked at even after its time: it may have been paid at the last moment.
+        truth = _find_or_open(ports, provider, placed, slot, items, is_same=is_same)
+        reusable = is_same and slot.expires_at - now > _WORTH_REUSING
         if truth is not None and truth.status is CheckoutStatus.OPEN and reusable:
-            return _remember(ports, slot, truth)
+            return _remember(ports, placed, slot, truth)
         if truth is not None and truth.status is CheckoutStatus.OPEN:
             truth = provider.expire_checkout(truth.billing_id)
         if truth is not None and truth.status is CheckoutStatus.COMPLETE:
             # It was paid, and we have not heard of it yet.
-            converge_customer(ports, cause, order.customer_id, provider.name)
-            _close(ports, order, slot)
+            take_in_payment(ports, cause, slot)
             return None
-    session = _new_session(ports, order, placed, provider.name, slot)
-    condition = Absent() if slot is None else AtRevision(number=slot.revision)
-    ports.store.commit(Put(session, condition))
-    return _remember(ports, session, _open(ports, provider, placed, session, items))
+    session = claim(ports, placed, _new_session(ports, order, placed, provider.name), slot)
+    return _remember(ports, placed, session, _open(ports, provider, placed, session, items))
 
 
 def _new_session(
@@ -102,7 +93,6 @@ def _new_session(
     order: Order,
     placed: Placed,
     provider: str,
-    slot: CheckoutSession | None,
 ) -> CheckoutSession:
     now = ports.clock.now().replace(microsecond=0)
     priced, trial = placed.priced, placed.trial
@@ -130,42 +120,30 @@ def _new_session(
         provider=provider,
         expires_at=now + _LIFETIME,
         created_at=now,
-        revision=1 if slot is None else slot.revision + 1,
+        metadata=order.metadata,
     )
 
 
-def _items(ports: Ports, provider: str, priced: PricedOrder) -> tuple[CheckoutItem, ...]:
-    items: list[CheckoutItem] = []
-    for line in priced.lines:
-        link = ports.store.get(CatalogLink, line.kind, line.package_id, provider)
-        price = link.price(line.price.id, fingerprint(line.price)) if link is not None else None
-        if price is None or not price.active:
-            raise BillingNotReadyError(
-                f"The price {line.price.id!r} of {line.package_id!r} is on its way to {provider}; try again soon."
-            )
-        items.append(CheckoutItem(price_billing_id=price.billing_id, quantity=line.quantity))
-    return tuple(items)
-
-
 def _find_or_open(
-    ports: Ports, provider: CheckoutProvider, placed: Placed, slot: CheckoutSession
+    ports: Ports,
+    provider: CheckoutProvider,
+    placed: Placed,
+    slot: CheckoutSession,
+    items: tuple[CheckoutItem, ...],
+    *,
+    is_same: bool,
 ) -> ProviderCheckout | None:
-    """What became of the slot's session at the provider; None if there never was one.
+    """What became of the slot's session at the provider; None if nobody can ever have paid it.
 
-    A slot without a provider id was claimed by a request that crashed, or is still running: opening it again
-    under its own key shows which session that request made, or makes it.
+    A slot without a provider id was claimed by a request that crashed, or is still running. If that was for the
+    same terms, opening it again under its own key shows which session it made, or makes it. If not, its URL was
+    never handed out, and never will be once the slot is claimed anew: it may be left to expire.
     """
     if slot.billing_id is not None:
         return provider.get_checkout(slot.billing_id)
-    same = placed.priced.plan.id == slot.plan_id and placed.priced.plan.number == slot.plan_version
-    if not same or (placed.priced.addons, dict(placed.priced.quantities)) != (
-        slot.addons,
-        dict(slot.quantities),
-    ):
-        # Its URL was never handed out, so nobody can pay it: it may be left to expire.
+    if not is_same or slot.expires_at <= ports.clock.now():
         return None
     try:
-        items = _items(ports, provider.name, placed.priced)
         return _open(ports, provider, placed, slot, items)
     except ProviderRefusedError:
         return None
@@ -179,19 +157,6 @@ def _open(
     items: tuple[CheckoutItem, ...],
 ) -> ProviderCheckout:
     environment = ports.environment
-    metadata = entity_metadata(
-        "subscription",
-        session.subscription_id,
-        f"subscriptions/{session.subscription_id}",
-        environment=environment.name,
-        public_url=environment.public_url,
-    )
-    metadata[METADATA_CUSTOMER] = session.customer_id
-    metadata[METADATA_PLAN_VERSION] = str(session.plan_version)
-    if session.addons:
-        metadata[METADATA_ADDON_VERSIONS] = format_addon_versions(session.addons)
-    if session.unbilled_addons:
-        metadata[METADATA_UNBILLED_ADDONS] = format_versions(session.unbilled_addons)
     request = CheckoutRequest(
         customer_billing_id=link_customer(ports, placed.customer, provider),
         reference=session.id,
@@ -199,7 +164,7 @@ def _open(
         success_url=session.success_url,
         cancel_url=session.cancel_url,
         expires_at=session.expires_at,
-        metadata=metadata,
+        metadata=subscription_metadata(environment, session),
         trial_days=session.trial_days,
     )
     try:
@@ -215,7 +180,10 @@ def _open(
         raise
 
 
-def _remember(ports: Ports, session: CheckoutSession, truth: ProviderCheckout) -> CheckoutSession:
+def _remember(
+    ports: Ports, placed: Placed, session: CheckoutSession, truth: ProviderCheckout
+) -> CheckoutSession:
+    """The session as it may be handed out: nothing became a subscription since the order was checked."""
     if session.billing_id == truth.billing_id:
         return session
     opened = replace(
@@ -231,12 +199,6 @@ def _remember(ports: Ports, session: CheckoutSession, truth: ProviderCheckout) -
             ),
             Anyhow(),
         ),
+        fence(placed),
     )
     return opened
-
-
-def _close(ports: Ports, order: Order, slot: CheckoutSession) -> None:
-    current = ports.store.get(CheckoutSession, order.customer_id, slot.product_id)
-    if current is not None and current.id == slot.id and current.status is CheckoutStatus.OPEN:
-        closed = replace(current, status=CheckoutStatus.COMPLETE, revision=current.revision + 1)
-        ports.store.commit(Put(closed, AtRevision(number=current.revision)))

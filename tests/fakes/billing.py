@@ -25,6 +25,7 @@ from chalicelib.domain.billing import (
     ProviderItem,
     ProviderSubscription,
     SetDefaultPrice,
+    SubscriptionRequest,
     UpdatePrice,
     UpdateProduct,
 )
@@ -32,7 +33,7 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import BillingNotConfiguredError, ProviderRefusedError
 from chalicelib.domain.prices import BillingPeriod, Price
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
-from chalicelib.ports import BillingProvider, CheckoutProvider, Clock
+from chalicelib.ports import BillingProvider, Clock
 
 
 class When(StrEnum):
@@ -71,8 +72,8 @@ class _StoredPrice:
 
 
 @dataclass(slots=True)
-class FakeBillingProvider:
-    """A `CheckoutProvider`. `calls` is what it was asked; `on_call` runs before each call."""
+class FakeProvider:
+    """A `BillingProvider` that can't sell. `calls` is what it was asked; `on_call` runs before each call."""
 
     clock: Clock
     name: str = "stripe"
@@ -84,8 +85,6 @@ class FakeBillingProvider:
     customer_details: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     subscriptions: dict[str, ProviderSubscription] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)  # subscriptions that lists do not show yet
-    checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
-    checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
     _prices: dict[str, _StoredPrice] = field(default_factory=dict)
     _faults: list[Fault] = field(default_factory=list)
     _answers: dict[str, tuple[Any, str | Exception]] = field(default_factory=dict)
@@ -344,20 +343,79 @@ class FakeBillingProvider:
         self._read("get_subscription", billing_id)
         return self.subscriptions.get(billing_id)
 
-    # --- Checkout -------------------------------------------------------------------------------
+    # --- What selling has in common ---------------------------------------------------------------
+
+    def _check_sellable(self, request: CheckoutRequest | SubscriptionRequest) -> None:
+        customer = self.customers.get(request.customer_billing_id)
+        if customer is None or customer.deleted:
+            raise _missing("customer", request.customer_billing_id)
+        for item in request.items:
+            if not self._price(item.price_billing_id).observed.active:
+                raise ProviderRefusedError("The price is not active.")
+
+    def _subscribe(
+        self, request: CheckoutRequest | SubscriptionRequest, status: SubscriptionStatus
+    ) -> str:
+        now = self.clock.now().replace(microsecond=0)
+        prices = [self._price(item.price_billing_id).price for item in request.items]
+        billing_id = self._new_id("sub")
+        self.subscriptions[billing_id] = ProviderSubscription(
+            billing_id=billing_id,
+            customer_billing_id=request.customer_billing_id,
+            status=status,
+            items=tuple(
+                ProviderItem(price_billing_id=item.price_billing_id, quantity=item.quantity)
+                for item in request.items
+            ),
+            currency=prices[0].currency,
+            started_at=now,
+            created_at=now,
+            current_period_start=now,
+            current_period_end=_period_end(now, prices[0]),
+            url=f"https://billing.example/subscriptions/{billing_id}",
+            metadata=dict(request.metadata),
+        )
+        return billing_id
+
+    # --- What people in the dashboard do --------------------------------------------
+
+    def cancel(self, subscription_id: str, *, at: datetime | None = None) -> ProviderSubscription:
+        """The subscription ended now, or will end `at` a later time."""
+        if at is not None:
+            return self.edit_subscription(subscription_id, cancel_at=at)
+        return self.edit_subscription(
+            subscription_id,
+            status=SubscriptionStatus.CANCELED,
+            ended_at=self.clock.now().replace(microsecond=0),
+        )
+
+    def edit_subscription(self, subscription_id: str, **changes: Any) -> ProviderSubscription:
+        """The subscription changed at the provider: a renewal, a failed payment, another price."""
+        changed = replace(self.subscriptions[subscription_id], **changes)
+        self.subscriptions[subscription_id] = changed
+        return changed
+
+    def add_subscription(self, subscription: ProviderSubscription) -> ProviderSubscription:
+        """The provider has this subscription too, whoever made it."""
+        self.subscriptions[subscription.billing_id] = subscription
+        return subscription
+
+
+@dataclass(slots=True)
+class FakeBillingProvider(FakeProvider):
+    """A `CheckoutProvider`: a customer pays first."""
+
+    checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
+    checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
 
     def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
         def create() -> str:
-            customer = self.customers.get(request.customer_billing_id)
-            if customer is None or customer.deleted:
-                raise _missing("customer", request.customer_billing_id)
-            for item in request.items:
-                if not self._price(item.price_billing_id).observed.active:
-                    raise ProviderRefusedError("The price is not active.")
+            self._check_sellable(request)
             billing_id = self._new_id("cs")
             self.checkout_requests[billing_id] = request
             self.checkouts[billing_id] = ProviderCheckout(
                 billing_id=billing_id,
+                customer_billing_id=request.customer_billing_id,
                 url=f"https://billing.example/pay/{billing_id}",
                 status=CheckoutStatus.OPEN,
                 expires_at=request.expires_at,
@@ -391,7 +449,7 @@ class FakeBillingProvider:
     def _close(self, billing_id: str, status: CheckoutStatus) -> None:
         self.checkouts[billing_id] = replace(self.checkouts[billing_id], status=status, url=None)
 
-    # --- What customers and people in the dashboard do --------------------------------------------
+    # --- What customers do ----------------------------------------------------------------------
 
     def pay(
         self, checkout_id: str, status: SubscriptionStatus = SubscriptionStatus.ACTIVE
@@ -399,61 +457,49 @@ class FakeBillingProvider:
         """The customer paid the open checkout: it is complete and made this subscription."""
         if self._checkout_now(checkout_id).status is not CheckoutStatus.OPEN:
             raise AssertionError(f"The checkout {checkout_id} is not open.")
-        request = self.checkout_requests[checkout_id]
-        now = self.clock.now().replace(microsecond=0)
-        prices = [self._price(item.price_billing_id).price for item in request.items]
-        billing_id = self._new_id("sub")
-        subscription = ProviderSubscription(
-            billing_id=billing_id,
-            customer_billing_id=request.customer_billing_id,
-            status=status,
-            items=tuple(
-                ProviderItem(price_billing_id=item.price_billing_id, quantity=item.quantity)
-                for item in request.items
-            ),
-            currency=prices[0].currency,
-            started_at=now,
-            created_at=now,
-            current_period_start=now,
-            current_period_end=_period_end(now, prices[0]),
-            url=f"https://billing.example/subscriptions/{billing_id}",
-            metadata=dict(request.metadata),
-        )
-        self.subscriptions[billing_id] = subscription
+        billing_id = self._subscribe(self.checkout_requests[checkout_id], status)
         self._close(checkout_id, CheckoutStatus.COMPLETE)
-        return subscription
+        return self.subscriptions[billing_id]
 
     def decline(self, checkout_id: str) -> ProviderCheckout:
         """The card was refused: the checkout stays open and no subscription comes of it."""
         return self._checkout_now(checkout_id)
 
-    def cancel(self, subscription_id: str, *, at: datetime | None = None) -> ProviderSubscription:
-        """The subscription ended now, or will end `at` a later time."""
-        if at is not None:
-            return self.edit_subscription(subscription_id, cancel_at=at)
-        return self.edit_subscription(
-            subscription_id,
-            status=SubscriptionStatus.CANCELED,
-            ended_at=self.clock.now().replace(microsecond=0),
-        )
 
-    def edit_subscription(self, subscription_id: str, **changes: Any) -> ProviderSubscription:
-        """The subscription changed at the provider: a renewal, a failed payment, another price."""
-        changed = replace(self.subscriptions[subscription_id], **changes)
-        self.subscriptions[subscription_id] = changed
-        return changed
+@dataclass(slots=True)
+class FakeDirectProvider(FakeProvider):
+    """A `DirectProvider`: our word is enough, nothing has to be paid first."""
 
-    def add_subscription(self, subscription: ProviderSubscription) -> ProviderSubscription:
-        """The provider has this subscription too, whoever made it."""
-        self.subscriptions[subscription.billing_id] = subscription
-        return subscription
+    name: str = "offline"
+
+    def create_subscription(
+        self, request: SubscriptionRequest, idempotency_key: str
+    ) -> ProviderSubscription:
+        def create() -> str:
+            self._check_sellable(request)
+            return self._subscribe(request, SubscriptionStatus.ACTIVE)
+
+        call = Call("create_subscription", (request,), idempotency_key)
+        return self.subscriptions[self._create(call, create)]
+
+    def end_subscription(
+        self, billing_id: str, *, at: datetime | None = None
+    ) -> ProviderSubscription:
+        def end() -> ProviderSubscription:
+            held = self.subscriptions.get(billing_id)
+            if held is None:
+                raise _missing("subscription", billing_id)
+            return held if held.status in ENDED else self.cancel(billing_id, at=at)
+
+        answer: ProviderSubscription = self._set(Call("end_subscription", (billing_id, at)), end)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
 class FakeProviders:
-    """The environment's providers; the first takes the payments. None at all by default."""
+    """The environment's providers, in this order. None at all by default."""
 
-    providers: Sequence[CheckoutProvider] = ()
+    providers: Sequence[BillingProvider] = ()
 
     def names(self) -> Sequence[str]:
         return tuple(provider.name for provider in self.providers)
@@ -463,11 +509,6 @@ class FakeProviders:
             if provider.name == name:
                 return provider
         raise BillingNotConfiguredError(f"There is no billing provider {name!r}.")
-
-    def checkout(self) -> CheckoutProvider:
-        if not self.providers:
-            raise BillingNotConfiguredError("There is no billing provider.")
-        return self.providers[0]
 
 
 def _missing(kind: str, billing_id: str) -> ProviderRefusedError:

@@ -10,6 +10,7 @@ from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.billing_events import BillingEvent
 from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 
@@ -75,5 +76,15 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_partition=0,
         in_sort=1,
         expires_at=lambda run: run.started_at + _REPORT_KEPT,
+    ),
+    # A partition for each of a provider's shelves: whoever invoices by hand does not need more than its 1,000 writes
+    # a second, and everything on a shelf can be listed.
+    ProviderRecord: Layout(
+        kind="provider_record",
+        table=_T,
+        partition="PROVIDER",
+        sort="R",
+        in_partition=2,
+        in_sort=1,
     ),
 }

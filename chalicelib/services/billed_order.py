@@ -1,0 +1,50 @@
+"""A priced order in the words of the provider that will bill it."""
+
+from chalicelib.domain.billing import CheckoutItem
+from chalicelib.domain.catalog_mirror import entity_metadata
+from chalicelib.domain.checkout_sessions import CheckoutSession
+from chalicelib.domain.convergence import (
+    METADATA_ADDON_VERSIONS,
+    METADATA_CUSTOMER,
+    METADATA_PLAN_VERSION,
+    METADATA_UNBILLED_ADDONS,
+    format_versions,
+)
+from chalicelib.domain.errors import BillingNotReadyError
+from chalicelib.domain.orders import PricedOrder
+from chalicelib.domain.prices import fingerprint
+from chalicelib.domain.sync import CatalogLink
+from chalicelib.ports import Environment, Ports
+
+
+def billed_items(ports: Ports, provider: str, priced: PricedOrder) -> tuple[CheckoutItem, ...]:
+    """The order's lines with the provider's own prices; raises `BillingNotReadyError` where it has none yet."""
+    items: list[CheckoutItem] = []
+    for line in priced.lines:
+        link = ports.store.get(CatalogLink, line.kind, line.package_id, provider)
+        price = link.price(line.price.id, fingerprint(line.price)) if link is not None else None
+        if price is None or not price.active:
+            raise BillingNotReadyError(
+                f"The price {line.price.id!r} of {line.package_id!r} is on its way to {provider}; try again soon."
+            )
+        items.append(CheckoutItem(price_billing_id=price.billing_id, quantity=line.quantity))
+    return tuple(items)
+
+
+def subscription_metadata(environment: Environment, claim: CheckoutSession) -> dict[str, str]:
+    """What the provider's subscription carries, so that convergence knows it for the one we asked for."""
+    marks = entity_metadata(
+        "subscription",
+        claim.subscription_id,
+        f"subscriptions/{claim.subscription_id}",
+        environment=environment.name,
+        public_url=environment.public_url,
+    )
+    marks[METADATA_CUSTOMER] = claim.customer_id
+    marks[METADATA_PLAN_VERSION] = format_versions({claim.plan_id: claim.plan_version})
+    if claim.addons:
+        versions = {addon.id: addon.version for addon in claim.addons}
+        marks[METADATA_ADDON_VERSIONS] = format_versions(versions)
+    if claim.unbilled_addons:
+        marks[METADATA_UNBILLED_ADDONS] = format_versions(claim.unbilled_addons)
+    return {**claim.metadata, **marks}
