@@ -1,11 +1,43 @@
-"""Every test here runs on each provider: what all pass is what services may rely on."""
+"""Every test here runs on each provider that has the ability it is about: what all pass, services may rely on."""
 
 import pytest
 
-from tests.contract.billing_provider.worlds import FakeWorld, StripeWorld, World
+from tests.contract.billing_provider.worlds import (
+    CheckoutWorld,
+    DirectWorld,
+    FakeDirectWorld,
+    FakeWorld,
+    ManualWorld,
+    RemoteWorld,
+    StripeWorld,
+    World,
+)
+
+
+@pytest.fixture(
+    params=[FakeWorld, FakeDirectWorld, StripeWorld, ManualWorld],
+    ids=["fake", "fake_direct", "stripe", "manual"],
+)
+def world(request: pytest.FixtureRequest) -> World:
+    made: World = request.param()
+    return made
+
+
+@pytest.fixture(
+    params=[FakeWorld, FakeDirectWorld, StripeWorld], ids=["fake", "fake_direct", "stripe"]
+)
+def remote_world(request: pytest.FixtureRequest) -> RemoteWorld:
+    made: RemoteWorld = request.param()
+    return made
 
 
 @pytest.fixture(params=[FakeWorld, StripeWorld], ids=["fake", "stripe"])
-def world(request: pytest.FixtureRequest) -> World:
-    made: World = request.param()
+def checkout_world(request: pytest.FixtureRequest) -> CheckoutWorld:
+    made: CheckoutWorld = request.param()
+    return made
+
+
+@pytest.fixture(params=[FakeDirectWorld, ManualWorld], ids=["fake_direct", "manual"])
+def direct_world(request: pytest.FixtureRequest) -> DirectWorld:
+    made: DirectWorld = request.param()
     return made

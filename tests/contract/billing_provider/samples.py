@@ -1,24 +1,27 @@
 """What is sold, to whom, in the contract tests."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 from chalicelib.domain.billing import (
     CheckoutItem,
-    CheckoutRequest,
     CreatePrice,
     CreateProduct,
     MirrorPrice,
     MirrorProduct,
     ObservedProduct,
+    ProviderSubscription,
     SetDefaultPrice,
 )
 from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.prices import BillingPeriod, Price, PriceModel, fingerprint
-from chalicelib.ports import CheckoutProvider
-from tests.contract.billing_provider.worlds import START, World
+from chalicelib.ports import BillingProvider
+from tests.contract.billing_provider.worlds import World
 
-CUSTOMER_METADATA = {"paygrade_entity_id": "acme", "paygrade_environment": "test"}
+CUSTOMER_METADATA = {
+    "paygrade_entity_id": "acme",
+    "paygrade_entity_url": "https://api.example/v1/customers/acme",
+    "paygrade_environment": "test",
+}
 
 
 def mirror_price(amount: int = 1000, slot: str = "monthly", **changes: object) -> MirrorPrice:
@@ -56,13 +59,13 @@ PRODUCT = mirror_product(MONTHLY)
 KEY = PRODUCT.product_key
 
 
-def observed(provider: CheckoutProvider) -> ObservedProduct:
+def observed(provider: BillingProvider) -> ObservedProduct:
     found = provider.observe_product(KEY)
     assert found is not None
     return found
 
 
-def publish(provider: CheckoutProvider, *prices: MirrorPrice) -> list[str]:
+def publish(provider: BillingProvider, *prices: MirrorPrice) -> list[str]:
     """The product with these prices, the first its default; returns the prices' ids."""
     provider.apply(CreateProduct(product=mirror_product(*prices)), "product")
     made = [
@@ -74,25 +77,20 @@ def publish(provider: CheckoutProvider, *prices: MirrorPrice) -> list[str]:
     return made
 
 
-def checkout_request(customer_id: str, *items: CheckoutItem) -> CheckoutRequest:
-    return CheckoutRequest(
-        customer_billing_id=customer_id,
-        reference="chk_1",
-        items=items,
-        success_url="https://app.example/ok?session_id={CHECKOUT_SESSION_ID}",
-        cancel_url="https://app.example/back",
-        expires_at=START + timedelta(hours=23),
-        metadata={"paygrade_entity_id": "subs_1", "paygrade_customer": "acme"},
-    )
-
-
-def shop(world: World) -> tuple[str, CheckoutRequest]:
+def shop(world: World) -> tuple[str, tuple[CheckoutItem, CheckoutItem]]:
     """A customer's id and what it is about to buy: the plan and three seats."""
     monthly, seats = publish(world.provider, MONTHLY, SEATS)
     customer = world.provider.ensure_customer(CUSTOMER_METADATA, "customer")
-    request = checkout_request(
-        customer.billing_id,
+    items = (
         CheckoutItem(price_billing_id=monthly, quantity=1),
         CheckoutItem(price_billing_id=seats, quantity=3),
     )
-    return customer.billing_id, request
+    return customer.billing_id, items
+
+
+def subscribed(world: World) -> ProviderSubscription:
+    """The only subscription of a customer that has just been subscribed."""
+    customer_id, items = shop(world)
+    world.subscribe(customer_id, items, "subscription")
+    (found,) = world.provider.list_subscriptions(customer_id)
+    return found

@@ -24,7 +24,7 @@ from tests.contract.billing_provider.samples import (
     observed,
     publish,
 )
-from tests.contract.billing_provider.worlds import World
+from tests.contract.billing_provider.worlds import RemoteWorld, World
 
 NEW_MONTHLY = mirror_price(1200)
 
@@ -170,15 +170,17 @@ def test_price_whose_answer_was_lost_is_there_and_the_key_finds_it(world: World)
     assert world.provider.apply(step, "price") == found.billing_id
 
 
-def test_price_whose_creation_failed_for_good_needs_another_look_and_key(world: World) -> None:
-    world.provider.apply(CreateProduct(product=PRODUCT), "product")
-    world.fail_after("apply")
+def test_price_whose_creation_failed_for_good_needs_another_look_and_key(
+    remote_world: RemoteWorld,
+) -> None:
+    remote_world.provider.apply(CreateProduct(product=PRODUCT), "product")
+    remote_world.fail_after("apply")
     step = CreatePrice(product_key=KEY, price=MONTHLY)
     for _ in range(2):
         with pytest.raises(ProviderUnavailableError) as failed:
-            world.provider.apply(step, "price")
+            remote_world.provider.apply(step, "price")
         assert failed.value.definite
-    assert len(observed(world.provider).prices) == 1
+    assert len(observed(remote_world.provider).prices) == 1
 
 
 def test_steps_between_wish_and_truth_lead_there_and_then_end(world: World) -> None:

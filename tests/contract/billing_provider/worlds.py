@@ -1,17 +1,29 @@
 """The providers under contract, each with what people do there behind the port's back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from chalicelib.adapters.billing.manual.provider import ManualProvider
 from chalicelib.adapters.billing.stripe.provider import StripeProvider
-from chalicelib.domain.errors import ProviderUnavailableError
-from chalicelib.ports import CheckoutProvider
+from chalicelib.domain.billing import (
+    ArchivePrice,
+    CheckoutItem,
+    CheckoutRequest,
+    MirrorProduct,
+    SubscriptionRequest,
+    UpdateProduct,
+)
+from chalicelib.domain.errors import ProviderUnavailableError, StoreUnavailableError
+from chalicelib.domain.provider_records import ProviderRecord
+from chalicelib.ports import BillingProvider, CheckoutProvider, DirectProvider
 from infra.local.stripe_stand_in.core import StandIn
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessClient
 from infra.local.stripe_stand_in.wire import Request
-from tests.fakes.billing import FakeBillingProvider, When
+from tests.fakes.billing import FakeBillingProvider, FakeDirectProvider, FakeProvider, When
+from tests.fakes.store import InMemoryStore
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -21,6 +33,25 @@ _PATHS = {
     "ensure_customer": "/v1/customers",
     "open_checkout": "/v1/checkout/sessions",
 }
+
+
+METADATA = {"paygrade_entity_id": "subs_1", "paygrade_entity_url": "https://api.example/subs_1"}
+
+
+def checkout_request(customer_id: str, *items: CheckoutItem) -> CheckoutRequest:
+    return CheckoutRequest(
+        customer_billing_id=customer_id,
+        reference="chk_1",
+        items=items,
+        success_url="https://app.example/ok?session_id={CHECKOUT_SESSION_ID}",
+        cancel_url="https://app.example/back",
+        expires_at=START + timedelta(hours=23),
+        metadata=METADATA,
+    )
+
+
+def subscription_request(customer_id: str, *items: CheckoutItem) -> SubscriptionRequest:
+    return SubscriptionRequest(customer_billing_id=customer_id, items=items, metadata=METADATA)
 
 
 class ManualClock:
@@ -39,23 +70,22 @@ class ManualClock:
 class World(Protocol):
     """A provider and the people around it."""
 
-    provider: CheckoutProvider
-    clock: ManualClock
+    @property
+    def provider(self) -> BillingProvider:
+        """The provider under contract."""
 
-    def pay(self, checkout_id: str) -> None:
-        """The customer pays the open checkout."""
+    @property
+    def clock(self) -> ManualClock:
+        """Its time."""
 
-    def decline(self, checkout_id: str) -> None:
-        """The customer's card is refused."""
+    def subscribe(self, customer_id: str, items: Sequence[CheckoutItem], key: str) -> str:
+        """The customer is subscribed in the way that this provider has; returns the subscription's id."""
 
     def cancel(self, subscription_id: str) -> None:
         """The subscription ends now."""
 
     def cancel_later(self, subscription_id: str) -> None:
         """The subscription will end with its period."""
-
-    def delete_customer(self, billing_id: str) -> None:
-        """Somebody deletes the customer."""
 
     def archive_price(self, billing_id: str) -> None:
         """Somebody archives the price."""
@@ -66,26 +96,45 @@ class World(Protocol):
     def lose_answer(self, method: str) -> None:
         """The method's next call takes effect, and its answer never arrives."""
 
-    def fail_after(self, method: str) -> None:
-        """The method's next call takes effect, answers with a server error, and goes on to."""
-
     def customers(self) -> int:
         """How many living customers there are."""
 
 
-class FakeWorld:
-    """The provider of the service tests."""
+class RemoteWorld(World, Protocol):
+    """The provider is somebody else's server: it has failures of its own, and people who delete things there."""
 
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.fake = FakeBillingProvider(self.clock)
-        self.provider: CheckoutProvider = self.fake
+    def fail_after(self, method: str) -> None:
+        """The method's next call takes effect, answers with a server error, and goes on to."""
+
+    def delete_customer(self, billing_id: str) -> None:
+        """Somebody deletes the customer."""
+
+
+class CheckoutWorld(RemoteWorld, Protocol):
+    """The provider has a payment page."""
+
+    @property
+    def provider(self) -> CheckoutProvider: ...
 
     def pay(self, checkout_id: str) -> None:
-        self.fake.pay(checkout_id)
+        """The customer pays the open checkout."""
 
     def decline(self, checkout_id: str) -> None:
-        self.fake.decline(checkout_id)
+        """The customer's card is refused."""
+
+
+class DirectWorld(World, Protocol):
+    """The provider subscribes customers at our word."""
+
+    @property
+    def provider(self) -> DirectProvider: ...
+
+
+@dataclass
+class FakePeople:
+    """What people do at a fake."""
+
+    fake: FakeProvider
 
     def cancel(self, subscription_id: str) -> None:
         self.fake.cancel(subscription_id)
@@ -114,13 +163,96 @@ class FakeWorld:
         return sum(not customer.deleted for customer in self.fake.customers.values())
 
 
+class FakeWorld(FakePeople):
+    """The provider of the service tests."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.provider = FakeBillingProvider(self.clock)
+        super().__init__(self.provider)
+
+    def subscribe(self, customer_id: str, items: Sequence[CheckoutItem], key: str) -> str:
+        request = checkout_request(customer_id, *items)
+        opened = self.provider.open_checkout(request, key)
+        return self.provider.pay(opened.billing_id).billing_id
+
+    def pay(self, checkout_id: str) -> None:
+        self.provider.pay(checkout_id)
+
+    def decline(self, checkout_id: str) -> None:
+        self.provider.decline(checkout_id)
+
+
+class FakeDirectWorld(FakePeople):
+    """The provider of the service tests that needs no payment."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.provider = FakeDirectProvider(self.clock)
+        super().__init__(self.provider)
+
+    def subscribe(self, customer_id: str, items: Sequence[CheckoutItem], key: str) -> str:
+        return self.provider.create_subscription(
+            subscription_request(customer_id, *items), key
+        ).billing_id
+
+
+class ManualWorld:
+    """The real adapter over a store in memory. Whatever people do, they do through it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = InMemoryStore(self.clock)
+        self.provider = ManualProvider(store=self.store, clock=self.clock)
+
+    def subscribe(self, customer_id: str, items: Sequence[CheckoutItem], key: str) -> str:
+        return self.provider.create_subscription(
+            subscription_request(customer_id, *items), key
+        ).billing_id
+
+    def cancel(self, subscription_id: str) -> None:
+        self.provider.end_subscription(subscription_id)
+
+    def cancel_later(self, subscription_id: str) -> None:
+        held = self.provider.get_subscription(subscription_id)
+        assert held is not None
+        self.provider.end_subscription(subscription_id, at=held.current_period_end)
+
+    def archive_price(self, billing_id: str) -> None:
+        self.provider.apply(ArchivePrice(billing_id=billing_id), "by hand")
+
+    def rename_product(self, product_key: str, name: str) -> None:
+        held = self.provider.observe_product(product_key)
+        assert held is not None
+        renamed = MirrorProduct(
+            product_key=product_key,
+            name=name,
+            description=held.description,
+            active=held.active,
+            metadata={},
+            prices=(),
+            default_lookup_key=None,
+        )
+        self.provider.apply(UpdateProduct(product=renamed), "by hand")
+
+    def lose_answer(self, method: str) -> None:
+        def lose(writes: object) -> None:
+            self.store.after_commit = None
+            raise StoreUnavailableError("The database's answer was lost.")
+
+        self.store.after_commit = lose
+
+    def customers(self) -> int:
+        return len(self.store.list_within(ProviderRecord, "manual", "customer").items)
+
+
 class StripeWorld:
     """The real adapter and SDK over the stand-in, in this process and without a socket."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.stand_in = StandIn(now=self._timestamp, seed="contract")
-        self.provider: CheckoutProvider = StripeProvider(
+        self.provider = StripeProvider(
             api_key=TEST_KEY,
             api_base=ADDRESS,
             clock=self.clock,
@@ -141,6 +273,14 @@ class StripeWorld:
         answer = self.stand_in.handle(Request(method, path, "", headers, text.encode()))
         assert answer.status == 200, answer.body
         return json.loads(answer.body)
+
+    def subscribe(self, customer_id: str, items: Sequence[CheckoutItem], key: str) -> str:
+        before = {one.billing_id for one in self.provider.list_subscriptions(customer_id)}
+        request = checkout_request(customer_id, *items)
+        self.pay(self.provider.open_checkout(request, key).billing_id)
+        after = {one.billing_id for one in self.provider.list_subscriptions(customer_id)}
+        (made,) = after - before
+        return made
 
     def pay(self, checkout_id: str) -> None:
         self._send("POST", f"/_stand_in/checkout_sessions/{checkout_id}/pay")
