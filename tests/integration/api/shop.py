@@ -67,15 +67,20 @@ _STOCK: Final[list[tuple[str, Any]]] = [
 ]
 
 
+def stock(deployment: Deployment) -> None:
+    """One of everything is there."""
+    for path, body in _STOCK:
+        answer = deployment.send("POST", f"/v1/{path}", body)
+        assert answer.status < 300, (path, answer.body)
+
+
 class Shop:
     """The deployment, and its way back to how it was stocked."""
 
     def __init__(self) -> None:
         self.deployment = Deployment(app.app)
         with served(self.deployment):
-            for path, body in _STOCK:
-                answer = self.deployment.send("POST", f"/v1/{path}", body)
-                assert answer.status < 300, (path, answer.body)
+            stock(self.deployment)
             ports = self.deployment.ports
             self.deployment.queue.drain(
                 QueueName.SYNC, lambda message: run_sync_task(ports, message.body["task_id"])

@@ -481,7 +481,7 @@ def test_idempotency_key_malformed_keeps_a_good_creation_from_happening(
             assert_problem(answer, 400, "bad_header")
 
 
-@pytest.mark.parametrize("path", CREATIONS.keys() - {"/v1/api_keys"})
+@pytest.mark.parametrize("path", [path for path in CREATIONS if path != "/v1/api_keys"])
 def test_idempotency_key_reused_for_another_request_is_refused(shop: Shop, path: str) -> None:
     deployment, body = shop.deployment, CREATIONS[path]
     first = deployment.send("POST", path, body, Idempotency_Key="k")
