@@ -38,6 +38,7 @@ class EntitlementModel(Wire):
     reset_period: ResetPeriod | None = None
     reset_anchor: ResetAnchor = ResetAnchor.SUBSCRIPTION_START
     behavior: Behavior = Behavior.OVERRIDE
+    depends_on_feature_id: ChosenId | None = None
 
     def to_domain(self) -> Entitlement:
         """The same entitlement inside."""
@@ -51,6 +52,9 @@ class EntitlementModel(Wire):
             reset_period=self.reset_period,
             reset_anchor=self.reset_anchor,
             behavior=self.behavior,
+            depends_on_feature_id=FeatureId(self.depends_on_feature_id)
+            if self.depends_on_feature_id
+            else None,
         )
 
     @classmethod
@@ -66,4 +70,5 @@ class EntitlementModel(Wire):
             reset_period=entitlement.reset_period,
             reset_anchor=entitlement.reset_anchor,
             behavior=entitlement.behavior,
+            depends_on_feature_id=entitlement.depends_on_feature_id,
         )

@@ -32,6 +32,7 @@ from chalicelib.domain.features import (
     Meter,
     MeterCondition,
     UsageKind,
+    usual_kind,
 )
 from chalicelib.domain.ids import FeatureId
 from chalicelib.services import catalog_items, manage_features
@@ -47,6 +48,14 @@ _Operand = (
     Annotated[str, Field(max_length=500)]
     | Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
     | bool
+    | Annotated[
+        tuple[
+            Annotated[str, Field(max_length=500)]
+            | Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)],
+            ...,
+        ],
+        Field(max_length=100),
+    ]
 )
 
 
@@ -124,14 +133,15 @@ def create_feature(call: Call[FeatureCreate, NoQuery]) -> Reply[FeatureOut]:
     """An id that is taken by a feature with other content is refused with `already_exists`."""
     body = call.body
     metered = body.type is FeatureType.METERED
+    meter = _meter_to_domain(body.meter)
     wanted = Feature(
         id=FeatureId(body.id),
         name=body.name,
         type=body.type,
-        usage_kind=body.usage_kind or (UsageKind.INCREMENTAL if metered else None),
+        usage_kind=body.usage_kind or (usual_kind(meter) if metered else None),
         unit=body.unit,
         values=body.values,
-        meter=_meter_to_domain(body.meter),
+        meter=meter,
         metadata=body.metadata,
         created_at=call.ports.clock.now(),
     )

@@ -38,7 +38,8 @@ class Entitlement:
     """One feature's share of a plan, add-on or grant.
 
     `value` is a bool for boolean features and an int for numeric ones; `values` are the allowed names of an
-    enum; the limit fields belong to metered features, where `usage_limit` None needs `is_unlimited`.
+    enum; the limit fields belong to metered features, where `usage_limit` None needs `is_unlimited`. Where it is
+    granted, so is the feature that it depends on.
     """
 
     feature_id: FeatureId
@@ -50,6 +51,7 @@ class Entitlement:
     reset_period: ResetPeriod | None = None
     reset_anchor: ResetAnchor = ResetAnchor.SUBSCRIPTION_START
     behavior: Behavior = Behavior.OVERRIDE
+    depends_on_feature_id: FeatureId | None = None
 
 
 def entitlement_violations(

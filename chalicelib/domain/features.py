@@ -1,9 +1,10 @@
 """Features: the things an application asks about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from chalicelib.domain.errors import Violation
 from chalicelib.domain.ids import FeatureId
@@ -49,7 +50,7 @@ class MeterCondition:
 
     property: str
     op: str
-    value: str | int | bool | None = None
+    value: str | int | bool | tuple[str | int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,28 +86,88 @@ class Feature:
 
 def feature_violations(feature: Feature) -> tuple[Violation, ...]:
     """Every contradiction between the feature's type and its fields; empty when there is none."""
-    found: list[Violation] = []
+    refusals = [*_type_refusals(feature)]
+    if feature.meter is not None:
+        refusals += _meter_refusals(feature, feature.meter)
+    return tuple(
+        Violation(param=param, code=code, detail=detail) for param, code, detail in refusals
+    )
 
-    def refuse(param: str, code: str, detail: str) -> None:
-        found.append(Violation(param=param, code=code, detail=detail))
 
+_Refusal = tuple[str, str, str]
+"""The field's path, a stable code, and what is wrong with it."""
+
+
+def _type_refusals(feature: Feature) -> Iterable[_Refusal]:
     is_metered = feature.type is FeatureType.METERED
     if feature.type is FeatureType.ENUM and not feature.values:
-        refuse("values", "required", "An enum feature lists its values.")
+        yield "values", "required", "An enum feature lists its values."
     if feature.type is not FeatureType.ENUM and feature.values:
-        refuse("values", "not_allowed", f"A {feature.type} feature has no values.")
+        yield "values", "not_allowed", f"A {feature.type} feature has no values."
     if len(set(feature.values)) != len(feature.values):
-        refuse("values", "duplicate", "The values of an enum feature differ from each other.")
+        yield "values", "duplicate", "The values of an enum feature differ from each other."
     if feature.usage_kind is not None and not is_metered:
-        refuse("usage_kind", "not_allowed", f"A {feature.type} feature has no usage.")
-    if feature.meter is not None:
-        if not is_metered:
-            refuse("meter", "not_allowed", f"A {feature.type} feature has no meter.")
-        needs_property = feature.meter.aggregation is not Aggregation.COUNT
-        if needs_property and not feature.meter.property:
-            refuse(
-                "meter.property",
-                "required",
-                f"{feature.meter.aggregation} needs the property it aggregates.",
-            )
-    return tuple(found)
+        yield "usage_kind", "not_allowed", f"A {feature.type} feature has no usage."
+
+
+def _meter_refusals(feature: Feature, meter: Meter) -> Iterable[_Refusal]:
+    if feature.type is not FeatureType.METERED:
+        yield "meter", "not_allowed", f"A {feature.type} feature has no meter."
+    if meter.aggregation is not Aggregation.COUNT and not meter.property:
+        detail = f"{meter.aggregation} needs the property it aggregates."
+        yield "meter.property", "required", detail
+    if meter.aggregation is Aggregation.COUNT and meter.property:
+        yield "meter.property", "not_allowed", "A count looks at no property."
+    wanted = _USAGE_KINDS.get(meter.aggregation)
+    if None not in (wanted, feature.usage_kind) and feature.usage_kind is not wanted:
+        detail = f"What is metered by {meter.aggregation} is {wanted}."
+        yield "usage_kind", "contradicts_meter", detail
+    for group_index, group in enumerate(meter.filters):
+        if not group:
+            at = f"meter.filters[{group_index}]"
+            yield at, "required", "A group of conditions has at least one."
+        for index, condition in enumerate(group):
+            yield from _condition_refusals(condition, f"meter.filters[{group_index}][{index}]")
+
+
+def _condition_refusals(condition: MeterCondition, at: str) -> Iterable[_Refusal]:
+    allowed = _OPERANDS.get(condition.op)
+    value = condition.value
+    if allowed is None:
+        detail = f"An operation is one of {', '.join(sorted(_OPERANDS))}."
+        yield f"{at}.op", "unknown_value", detail
+    elif not allowed:
+        if value is not None:
+            yield f"{at}.value", "not_allowed", f"{condition.op} compares with nothing."
+    elif value is None or value == ():
+        yield f"{at}.value", "required", f"{condition.op} needs something to compare with."
+    elif type(value) not in allowed:
+        yield f"{at}.value", "wrong_type", f"{condition.op} can't compare with that."
+
+
+# What a kind of aggregation makes of usage: a count only grows, the latest value goes up and down.
+_USAGE_KINDS: Final = {
+    Aggregation.COUNT: UsageKind.INCREMENTAL,
+    Aggregation.LATEST: UsageKind.FLUCTUATING,
+}
+_ANY: Final = frozenset({str, int, bool})
+_OPERANDS: Final[Mapping[str, frozenset[type]]] = {
+    "equals": _ANY,
+    "not_equals": _ANY,
+    "contains": frozenset({str}),
+    "starts_with": frozenset({str}),
+    "ends_with": frozenset({str}),
+    "in": frozenset({tuple}),
+    "greater_than": frozenset({int}),
+    "greater_than_or_equal": frozenset({int}),
+    "less_than": frozenset({int}),
+    "less_than_or_equal": frozenset({int}),
+    "is_null": frozenset(),
+    "is_not_null": frozenset(),
+}
+
+
+def usual_kind(meter: Meter | None) -> UsageKind:
+    """What kind of usage it is when nobody says so."""
+    usual = _USAGE_KINDS.get(meter.aggregation) if meter is not None else None
+    return usual or UsageKind.INCREMENTAL

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from chalicelib.domain.entitlements import entitlement_violations
+from chalicelib.domain.dependencies import dependency_refusals, missing_features
+from chalicelib.domain.entitlements import Entitlement, entitlement_violations
 from chalicelib.domain.errors import Violation
 from chalicelib.domain.features import Feature
 from chalicelib.domain.ids import FeatureId, PackageId
@@ -31,6 +32,7 @@ def publication_violations(
     *,
     sold_addons: Mapping[PackageId, PackageVersion] | None = None,
     listing_plans: Sequence[PackageVersion] = (),
+    inherited: Sequence[Entitlement] = (),
 ) -> tuple[Violation, ...]:
     """Every reason why this content can't be published; empty when it can.
 
@@ -41,6 +43,7 @@ def publication_violations(
         known_addons: The add-ons that a plan lists, as far as there are such.
         sold_addons: What is sold of them now.
         listing_plans: The plans on sale that list the add-on that is published.
+        inherited: What the plan's parent grants.
     """
     found = list(entitlement_violations(content.entitlements, features))
     found += price_violations(content.prices, features)
@@ -48,7 +51,10 @@ def publication_violations(
         *_pricing_refusals(package.kind, content),
         *trial_refusals(content),
         *_addon_refusals(package, content, known_addons),
-        *_fit_refusals(content, sold_addons or {}),
+        *_fit_refusals(content, sold_addons or {}, inherited),
+        *dependency_refusals(
+            content.entitlements, inherited, closed=package.kind is PackageKind.PLAN
+        ),
         *_kind_refusals(package.kind, content, listing_plans),
     ]
     found += (Violation(param=param, code=code, detail=detail) for param, code, detail in refusals)
@@ -88,7 +94,9 @@ def _addon_refusals(
 
 
 def _fit_refusals(
-    content: PackageContent, sold_addons: Mapping[PackageId, PackageVersion]
+    content: PackageContent,
+    sold_addons: Mapping[PackageId, PackageVersion],
+    inherited: Sequence[Entitlement],
 ) -> Iterable[_Refusal]:
     """Whatever a plan is sold on, its add-ons are sold on, too, and none counts what the plan counts."""
     for index, addon_id in enumerate(content.compatible_addons):
@@ -103,6 +111,9 @@ def _fit_refusals(
         for feature_id in sorted(per_unit_features(content) & per_unit_features(addon.content)):
             detail = f"Both this and the add-on {addon_id!r} sell {feature_id!r} by the unit."
             yield at, "sold_twice", detail
+        for feature_id in missing_features(addon.entitlements, (*inherited, *content.entitlements)):
+            detail = f"The add-on {addon_id!r} needs {feature_id!r}, which this does not grant."
+            yield at, "missing_dependency", detail
 
 
 def _unsold_terms(plan: PackageContent, addon: PackageContent) -> str | None:
@@ -132,3 +143,6 @@ def _kind_refusals(
         for feature_id in sorted(per_unit_features(content) & per_unit_features(plan.content)):
             detail = f"The plan {plan.id!r} takes this add-on and sells {feature_id!r} by the unit."
             yield "prices", "sold_twice", detail
+        for feature_id in missing_features(content.entitlements, plan.entitlements):
+            detail = f"The plan {plan.id!r} takes this add-on and does not grant {feature_id!r}."
+            yield "entitlements", "missing_dependency", detail

@@ -1,11 +1,12 @@
 """Publication: a draft becomes a numbered version that never changes, and providers will be told."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.catalog_mirror import is_billed
-from chalicelib.domain.entitlements import inherit
+from chalicelib.domain.entitlements import Entitlement, inherit
 from chalicelib.domain.errors import (
     ArchivedError,
     InvalidError,
@@ -30,7 +31,12 @@ from chalicelib.services import audit
 from chalicelib.services.listing import all_within
 from chalicelib.services.optimistic import retried
 from chalicelib.services.queue_sync import new_task, queue_task
-from chalicelib.services.view_packages import get_package, get_version, sold_version
+from chalicelib.services.view_packages import (
+    get_package,
+    get_version,
+    sold_version,
+    versions_on_sale,
+)
 
 _PUBLISHED: Final = "published"
 
@@ -77,7 +83,8 @@ def _publish(
         raise ArchivedError(f"The {kind} {package_id!r} is archived; unarchive it first.")
     content = package.draft
     parent, violations = _parent(ports.store, package, content)
-    violations += _violations(ports.store, package, content)
+    inherited = parent.entitlements if parent else ()
+    violations += _violations(ports.store, package, content, inherited)
     if violations:
         raise InvalidError(violations)
     number = package.latest_version + 1
@@ -119,14 +126,36 @@ def _publish(
     return published, version, task
 
 
-def _violations(store: Store, package: Package, content: PackageContent) -> list[Violation]:
+def _violations(
+    store: Store, package: Package, content: PackageContent, inherited: Sequence[Entitlement]
+) -> list[Violation]:
     features = {feature.id: feature for feature in all_within(store, Feature)}
     addons = {
         addon_id: addon
         for addon_id in content.compatible_addons
         if (addon := store.get(Package, PackageKind.ADDON, addon_id)) is not None
     }
-    found = list(publication_violations(package, content, features, addons))
+    sold = {
+        addon_id: version
+        for addon_id, addon in addons.items()
+        if (version := sold_version(store, addon)) is not None
+    }
+    listing = (
+        [plan for plan in versions_on_sale(store) if package.id in plan.content.compatible_addons]
+        if package.kind is PackageKind.ADDON
+        else []
+    )
+    found = list(
+        publication_violations(
+            package,
+            content,
+            features,
+            addons,
+            sold_addons=sold,
+            listing_plans=listing,
+            inherited=inherited,
+        )
+    )
     product = store.get(Product, package.product_id)
     if product is None or product.status is Lifecycle.ARCHIVED:
         detail = f"The product {package.product_id!r} is archived."

@@ -185,8 +185,8 @@ def test_meter_comes_back_as_it_was_given(world: World) -> None:
         "property": "tokens",
         "filters": [
             [
-                {"property": "model", "op": "is", "value": "x"},
-                {"property": "n", "op": "gt", "value": 1},
+                {"property": "model", "op": "equals", "value": "x"},
+                {"property": "n", "op": "greater_than", "value": 1},
             ]
         ],
     }

@@ -84,6 +84,7 @@ def test_created_plan_is_a_draft_shown_whole(world: World) -> None:
                 "reset_period": None,
                 "reset_anchor": "subscription_start",
                 "behavior": "override",
+                "depends_on_feature_id": None,
             }
         ],
         "prices": [
