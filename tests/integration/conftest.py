@@ -1,6 +1,6 @@
 """The emulated AWS for integration tests: one emulator per test process, one stage per test.
 
-`api` and `webhooks` need none of it: they run the whole application in this process.
+`api`, `propagation` and `webhooks` need none of it: they run the whole application in this process.
 """
 
 import uuid
@@ -70,7 +70,7 @@ def resources(aws: Aws, stage: str) -> Resources:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder that uses sockets is an integration test, said once."""
     here = Path(__file__).parent
-    without_sockets = {here / "api", here / "webhooks"}
+    without_sockets = {here / "api", here / "propagation", here / "webhooks"}
     for item in items:
         if here in item.path.parents and without_sockets.isdisjoint(item.path.parents):
             item.add_marker(pytest.mark.integration)
