@@ -30,7 +30,12 @@ from chalicelib.domain.billing import (
     UpdateProduct,
 )
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.errors import BillingNotConfiguredError, ProviderRefusedError
+from chalicelib.domain.errors import (
+    BillingNotConfiguredError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
+from chalicelib.domain.meters import CreateMeter, MeterStep, ObservedMeter
 from chalicelib.domain.prices import BillingPeriod, Price
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
 from chalicelib.ports import BillingProvider, Clock
@@ -403,10 +408,51 @@ class FakeProvider:
 
 @dataclass(slots=True)
 class FakeBillingProvider(FakeProvider):
-    """A `CheckoutProvider`: a customer pays first."""
+    """A `CheckoutProvider` that also charges usage (`UsageCharging`): a customer pays first."""
 
+    meters: dict[str, ObservedMeter] = field(default_factory=dict)
     checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
     checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
+
+    def observe_meters(self, event_names: frozenset[str]) -> Mapping[str, ObservedMeter]:
+        self._read("observe_meters", event_names)
+        return {name: meter for name, meter in self.meters.items() if name in event_names}
+
+    def apply_meter(self, step: MeterStep) -> str:
+        answer: str = self._set(Call("apply_meter", (step,)), lambda: self._apply_meter(step))
+        return answer
+
+    def _apply_meter(self, step: MeterStep) -> str:
+        name = step.meter.event_name
+        held = self.meters.get(name)
+        if isinstance(step, CreateMeter):
+            if held is None or not held.active:
+                self.meters[name] = ObservedMeter(
+                    billing_id=self._new_id("mtr"),
+                    event_name=name,
+                    display_name=step.meter.display_name,
+                    active=True,
+                )
+        elif held is None or held.billing_id != step.billing_id:
+            raise _missing("meter", step.billing_id)
+        else:
+            self.meters[name] = replace(
+                held,
+                display_name=step.meter.display_name,
+                active=held.active or step.reactivate,
+            )
+        return self.meters[name].billing_id
+
+    def stop_meter(self, event_name: str) -> None:
+        """Somebody deactivated the meter in the provider's dashboard."""
+        self.meters[event_name] = replace(self.meters[event_name], active=False)
+
+    def _create_price(self, step: CreatePrice) -> str:
+        meter = step.price.meter
+        if meter is not None and (meter not in self.meters or not self.meters[meter].active):
+            raise ProviderUnavailableError(f"There is no active meter {meter!r}.")
+        # A dataclass with slots is made anew, and `super()` without arguments would name the old one.
+        return FakeProvider._create_price(self, step)
 
     def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
         def create() -> str:
@@ -457,7 +503,16 @@ class FakeBillingProvider(FakeProvider):
         """The customer paid the open checkout: it is complete and made this subscription."""
         if self._checkout_now(checkout_id).status is not CheckoutStatus.OPEN:
             raise AssertionError(f"The checkout {checkout_id} is not open.")
-        billing_id = self._subscribe(self.checkout_requests[checkout_id], status)
+        request = self.checkout_requests[checkout_id]
+        billing_id = self._subscribe(request, status)
+        if request.trial_days is not None:
+            end = self.subscriptions[billing_id].started_at + timedelta(days=request.trial_days)
+            self.edit_subscription(
+                billing_id,
+                status=SubscriptionStatus.IN_TRIAL,
+                trial_end=end,
+                current_period_end=end,
+            )
         self._close(checkout_id, CheckoutStatus.COMPLETE)
         return self.subscriptions[billing_id]
 
