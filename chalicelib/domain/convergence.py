@@ -157,10 +157,7 @@ def _translate(
     versions = set(plan.versions).intersection(
         *(owner.versions for owner in plans if owner.package_id == plan.package_id)
     )
-    text = truth.metadata.get(METADATA_PLAN_VERSION, "")
-    if before is None and text.isdecimal():
-        text = f"{plan.package_id}={text}"
-    stated = _stated_versions(text)
+    stated = _stated_versions(truth.metadata.get(METADATA_PLAN_VERSION, ""))
     held = before if before is not None and before.plan_id == plan.package_id else None
     number = _choose(
         sorted(versions) or plan.versions,
@@ -249,11 +246,6 @@ def _stated_versions(text: str) -> dict[PackageId, int]:
 def format_versions(versions: Mapping[PackageId, int]) -> str:
     """What `METADATA_PLAN_VERSION` and `METADATA_ADDON_VERSIONS` hold at the provider: whose version is which."""
     return ",".join(f"{package_id}={number}" for package_id, number in versions.items())
-
-
-def format_addon_versions(addons: Iterable[SubscribedAddon]) -> str:
-    """What `METADATA_ADDON_VERSIONS` holds at the provider."""
-    return format_versions({addon.id: addon.version for addon in addons})
 
 
 def _choose(candidates: Sequence[int], *preferred: int | None) -> int:
