@@ -7,6 +7,7 @@ from chalicelib.api import (
     api_keys,
     audit_log,
     billing_events,
+    catalog,
     checkout_sessions,
     customers,
     docs,
@@ -22,7 +23,7 @@ from chalicelib.api import (
 )
 from chalicelib.events import converge, reconcile, sweep, sync
 
-CATALOG = (features, products, plans, addons)
+CATALOG = (features, products, plans, addons, catalog)
 SELLING = (customers, entitlements, subscriptions, checkout_sessions, webhooks)
 OPERATIONS = (billing_events, sync_tasks, reconciliations, audit_log, api_keys, health, docs)
 EVENTS = (sync, converge, reconcile, sweep)

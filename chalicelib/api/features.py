@@ -32,7 +32,7 @@ from chalicelib.domain.features import (
     Meter,
     MeterCondition,
     UsageKind,
-    usual_kind,
+    default_usage_kind,
 )
 from chalicelib.domain.ids import FeatureId
 from chalicelib.services import catalog_items, manage_features
@@ -90,6 +90,21 @@ class FeatureCreate(Wire):
     meter: MeterModel | None = None
     metadata: Metadata = Field(default_factory=dict)
 
+    def to_domain(self, now: datetime) -> Feature:
+        """The feature, as it is created now."""
+        meter = _meter_to_domain(self.meter)
+        return Feature(
+            id=FeatureId(self.id),
+            name=self.name,
+            type=self.type,
+            usage_kind=self.usage_kind or default_usage_kind(self.type, meter),
+            unit=self.unit,
+            values=self.values,
+            meter=meter,
+            metadata=self.metadata,
+            created_at=now,
+        )
+
 
 class FeatureUpdate(Wire):
     """What may change of a feature. `values` only grow; absent fields stay."""
@@ -131,20 +146,7 @@ class FeatureOut(Wire):
 )
 def create_feature(call: Call[FeatureCreate, NoQuery]) -> Reply[FeatureOut]:
     """An id that is taken by a feature with other content is refused with `already_exists`."""
-    body = call.body
-    metered = body.type is FeatureType.METERED
-    meter = _meter_to_domain(body.meter)
-    wanted = Feature(
-        id=FeatureId(body.id),
-        name=body.name,
-        type=body.type,
-        usage_kind=body.usage_kind or (usual_kind(meter) if metered else None),
-        unit=body.unit,
-        values=body.values,
-        meter=meter,
-        metadata=body.metadata,
-        created_at=call.ports.clock.now(),
-    )
+    wanted = call.body.to_domain(call.ports.clock.now())
     feature, created = manage_features.create_feature(call.ports, call.cause, wanted)
     return Reply(_from_domain(feature), status=201 if created else 200)
 

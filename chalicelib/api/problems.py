@@ -20,6 +20,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.InvalidError: (422, "Invalid input"),
     errors.AlreadyExistsError: (409, "Already exists"),
     errors.VersionConflictError: (409, "Changed by somebody else"),
+    errors.StateMovedError: (409, "Catalog changed by somebody else"),
     errors.NothingToPublishError: (409, "Nothing to publish"),
     errors.NotPublishedError: (409, "Not published"),
     errors.ArchivedError: (409, "Archived"),
@@ -195,11 +196,12 @@ _CODES: Final = {
 }
 
 
-def from_pydantic(error: ValidationError) -> InvalidError:
-    """The same findings as violations; inputs are not quoted back."""
+def from_pydantic(error: ValidationError, *, within: str | None = None) -> InvalidError:
+    """The same findings as violations, those inside `within` by their place there; inputs are not quoted back."""
     found: dict[str, Violation] = {}
     for line in error.errors(include_url=False, include_context=False, include_input=False):
-        param = _path(line["loc"])
+        place = line["loc"]
+        param = _path(place[1:] if len(place) > 1 and place[0] == within else place)
         kind = line["type"]
         code = _CODES.get(kind) or ("wrong_type" if kind.endswith("_type") else "invalid")
         found.setdefault(param, Violation(param=param, code=code, detail=f"{line['msg']}."))

@@ -40,6 +40,16 @@ class ProductCreate(Wire):
     description: Description | None = None
     metadata: Metadata = Field(default_factory=dict)
 
+    def to_domain(self, now: datetime) -> Product:
+        """The product, as it is created now."""
+        return Product(
+            id=ProductId(self.id),
+            name=self.name,
+            description=self.description,
+            metadata=self.metadata,
+            created_at=now,
+        )
+
 
 class ProductUpdate(Wire):
     """What may change of a product; absent fields stay."""
@@ -76,13 +86,7 @@ class ProductOut(Wire):
 )
 def create_product(call: Call[ProductCreate, NoQuery]) -> Reply[ProductOut]:
     """An id that is taken by a product with other content is refused with `already_exists`."""
-    wanted = Product(
-        id=ProductId(call.body.id),
-        name=call.body.name,
-        description=call.body.description,
-        metadata=call.body.metadata,
-        created_at=call.ports.clock.now(),
-    )
+    wanted = call.body.to_domain(call.ports.clock.now())
     product, created = manage_products.create_product(call.ports, call.cause, wanted)
     return Reply(_from_domain(product), status=201 if created else 200)
 

@@ -65,7 +65,7 @@ def parse_body(model: type[M], data: bytes) -> M:
         # Parsed from text again, because strict JSON has no enums, tuples or datetimes and pydantic knows it.
         return model.model_validate_json(document)
     except ValidationError as error:
-        raise from_pydantic(error) from error
+        raise from_pydantic(error, within=getattr(model, "faults_within", None)) from error
 
 
 def _require_strict_object(data: bytes) -> None:

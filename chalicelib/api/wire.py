@@ -1,7 +1,7 @@
 """What all wire models share: strictness, the spelling of ids, metadata, lists and query parameters."""
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -45,6 +45,9 @@ class Wire(BaseModel):
     """A JSON object of the API: exact types, no unknown fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    # The field that is a document of its own: faults in it are named by their place inside it.
+    faults_within: ClassVar[str | None] = None
 
 
 class NoBody(Wire):

@@ -68,6 +68,12 @@ class VersionConflictError(DomainError):
     code = "version_conflict"
 
 
+class StateMovedError(DomainError):
+    """The catalog is not what the caller's plan was made for; nothing was written. Plan again."""
+
+    code = "state_moved"
+
+
 class NothingToPublishError(DomainError):
     """The plan or add-on has no draft."""
 

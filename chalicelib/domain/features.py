@@ -84,6 +84,25 @@ class Feature:
         return (self.id,)
 
 
+def default_usage_kind(kind: FeatureType, meter: Meter | None = None) -> UsageKind | None:
+    """The kind of usage of a feature of this type when nobody says which; None where there is no usage."""
+    return usual_kind(meter) if kind is FeatureType.METERED else None
+
+
+def feature_change_violations(before: Feature, after: Feature) -> tuple[Violation, ...]:
+    """Every reason why the one can't become the other: what a feature is stays, and values are only ever added."""
+    found = [
+        Violation(param=name, code="immutable", detail=f"The {name} of a feature never changes.")
+        for name in ("type", "usage_kind", "meter")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    gone = [value for value in before.values if value not in after.values]
+    if gone:
+        detail = f"The value {gone[0]!r} can't be removed."
+        found.append(Violation(param="values", code="in_use", detail=detail))
+    return (*found, *feature_violations(after))
+
+
 def feature_violations(feature: Feature) -> tuple[Violation, ...]:
     """Every contradiction between the feature's type and its fields; empty when there is none."""
     refusals = [*_type_refusals(feature)]

@@ -40,7 +40,7 @@ def create_package(
     def attempt() -> tuple[Package, bool]:
         found = ports.store.get(Package, kind, package_id)
         if found is not None:
-            if found.product_id == product_id and _shown(ports, found) == content:
+            if found.product_id == product_id and shown_content(ports, found) == content:
                 return found, False
             raise AlreadyExistsError(f"The {kind} {package_id!r} exists.", param="id")
         _require_active_product(ports, product_id)
@@ -81,7 +81,7 @@ def edit_package(
         package = get_package(ports.store, kind, package_id)
         if package.status is Lifecycle.ARCHIVED:
             raise ArchivedError(f"The {kind} {package_id!r} is archived; unarchive it first.")
-        current = _shown(ports, package)
+        current = shown_content(ports, package)
         changed = replace(current, **with_merged_metadata(current.metadata, changes))
         if changed == current:
             return package
@@ -122,7 +122,7 @@ def delete_draft(ports: Ports, cause: Cause, kind: PackageKind, package_id: Pack
     retried(attempt)
 
 
-def _shown(ports: Ports, package: Package) -> PackageContent:
+def shown_content(ports: Ports, package: Package) -> PackageContent:
     """The content that an editor sees: the draft, or else what is sold."""
     if package.draft is not None:
         return package.draft

@@ -1,12 +1,17 @@
 """Features: made, edited, archived. What a feature is never changes; what it is called may."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.errors import InUseError, InvalidError, invalid
-from chalicelib.domain.features import Feature, Lifecycle, feature_violations
+from chalicelib.domain.errors import InUseError, InvalidError, Violation
+from chalicelib.domain.features import (
+    Feature,
+    Lifecycle,
+    feature_change_violations,
+    feature_violations,
+)
 from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.plans import PackageVersion
 from chalicelib.ports import Ports
@@ -17,7 +22,7 @@ from chalicelib.services.view_packages import versions_on_sale
 
 def create_feature(ports: Ports, cause: Cause, feature: Feature) -> tuple[Feature, bool]:
     """The feature is there, and whether this call made it; raises `InvalidError`, `AlreadyExistsError`."""
-    _require_valid(feature)
+    _refuse(feature_violations(feature))
     return catalog_items.create(ports, cause, feature)
 
 
@@ -33,10 +38,7 @@ def edit_feature(
 
     def change(current: Feature) -> Feature:
         changed = replace(current, **with_merged_metadata(current.metadata, changes))
-        gone = [value for value in current.values if value not in changed.values]
-        if gone:
-            raise invalid("values", "in_use", f"The value {gone[0]!r} can't be removed.")
-        _require_valid(changed)
+        _refuse(feature_change_violations(current, changed))
         return changed
 
     return catalog_items.edit(ports, cause, Feature, feature_id, change, version=version)
@@ -66,7 +68,6 @@ def _uses(version: PackageVersion, feature_id: FeatureId) -> bool:
     )
 
 
-def _require_valid(feature: Feature) -> None:
-    violations = feature_violations(feature)
+def _refuse(violations: Sequence[Violation]) -> None:
     if violations:
         raise InvalidError(violations)

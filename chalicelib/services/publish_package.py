@@ -29,7 +29,7 @@ from chalicelib.domain.sync import SyncTask
 from chalicelib.ports import Absent, AtRevision, Ports, Put, Store
 from chalicelib.services import audit
 from chalicelib.services.listing import all_within
-from chalicelib.services.optimistic import retried
+from chalicelib.services.optimistic import require_version, retried
 from chalicelib.services.queue_sync import new_task, queue_task
 from chalicelib.services.view_packages import (
     get_package,
@@ -47,6 +47,8 @@ def publish_package(
     kind: PackageKind,
     package_id: PackageId,
     migration: Migration = Migration.NEW_CUSTOMERS,
+    *,
+    revision: int | None = None,
 ) -> tuple[Package, PackageVersion]:
     """The draft is the version that is sold from now on; one commit leaves it, the task and the audit entry.
 
@@ -57,19 +59,27 @@ def publish_package(
         ArchivedError: It is archived.
         NothingToPublishError: It has no draft.
         InvalidError: The draft contradicts the catalog; every fault is named.
+        VersionConflictError: The package is at another revision than expected.
     """
     if migration is not Migration.NEW_CUSTOMERS:
         raise invalid(
             "migration", "unsupported", "Only new_customers is available: subscribers keep theirs."
         )
-    package, version, task = retried(lambda: _publish(ports, cause, kind, package_id, migration))
+    package, version, task = retried(
+        lambda: _publish(ports, cause, kind, package_id, migration, revision)
+    )
     if task is not None:
         queue_task(ports, task)
     return package, version
 
 
 def _publish(
-    ports: Ports, cause: Cause, kind: PackageKind, package_id: PackageId, migration: Migration
+    ports: Ports,
+    cause: Cause,
+    kind: PackageKind,
+    package_id: PackageId,
+    migration: Migration,
+    revision: int | None,
 ) -> tuple[Package, PackageVersion, SyncTask | None]:
     package = get_package(ports.store, kind, package_id)
     entity = f"{kind}:{package_id}"
@@ -81,6 +91,7 @@ def _publish(
         raise NothingToPublishError(f"The {kind} {package_id!r} has no draft.")
     if package.status is Lifecycle.ARCHIVED:
         raise ArchivedError(f"The {kind} {package_id!r} is archived; unarchive it first.")
+    require_version(revision, package.revision, param="revision")
     content = package.draft
     parent, violations = _parent(ports.store, package, content)
     inherited = parent.entitlements if parent else ()
