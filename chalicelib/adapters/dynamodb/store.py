@@ -47,14 +47,15 @@ class DynamoStore:
     ) -> Page[R]:
         """The records whose identity begins with `within`, in the order of the rest of it."""
         layout = LAYOUTS[kind]
-        in_shards = layout.index is not None and layout.index.shards > 0 and not within
-        ranges = (
-            shards(layout, layout.index)
-            if layout.index is not None and in_shards
-            else (layout.within(within),)
-        )
+        index = layout.index
+        in_shards = index is not None and index.shards > 0 and not within
         return self._page(
-            kind, ranges, limit, cursor, in_index=in_shards, newest_first=newest_first
+            kind,
+            shards(layout, index) if index is not None and in_shards else (layout.within(within),),
+            limit,
+            cursor,
+            in_index=in_shards,
+            newest_first=newest_first,
         )
 
     def find_by(

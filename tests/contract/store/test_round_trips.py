@@ -30,7 +30,7 @@ def test_no_two_kinds_share_a_place() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @given(data=st.data())
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     # One environment serves all examples: each overwrites what it meets.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
