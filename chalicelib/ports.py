@@ -46,7 +46,7 @@ class Versioned(Record, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
-    """Write only if no such record is there."""
+    """Write only if no such record is there; an expired one is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,11 @@ class Store(Protocol):
     ) -> Page[R]:
         """The records whose identity begins with `within`, ordered by the rest of it.
 
-        Customers alone come in no particular, but stable, order: they are too many for one index.
+        Of most kinds there are lists within some identities only; others raise ValueError. Customers alone come in
+        no particular order: they are too many for one index.
+
+        Raises:
+            InvalidError: The cursor is none that this list, in this direction, gave out.
         """
         ...
 
@@ -130,11 +134,21 @@ class Store(Protocol):
         cursor: str | None = None,
         newest_first: bool = False,
     ) -> Page[R]:
-        """The records whose field `by` has this value; may lag behind commits by a moment."""
+        """The records whose field `by` has this value, oldest first; may lag behind commits by a moment.
+
+        Raises:
+            InvalidError: The cursor is none that this list, in this direction, gave out.
+        """
         ...
 
     def commit(self, *writes: Write) -> None:
-        """All of the writes are done, or, with `StoreConflictError`, none. At most 100; no record twice."""
+        """All of the writes are done, or none. At most 100; no record twice.
+
+        Raises:
+            StoreConflictError: A condition does not hold.
+            StoreUnavailableError: The database did not answer: all was written, or nothing.
+            InvalidError: A record is too large to be stored (`too_large`).
+        """
         ...
 
 
@@ -355,7 +369,7 @@ class Ids(Protocol):
     """Unpredictable ids."""
 
     def new(self, prefix: str) -> str:
-        """A fresh id; those made later in time sort after earlier ones."""
+        """A fresh id; those made in a later millisecond sort after earlier ones."""
         ...
 
 
