@@ -17,8 +17,16 @@ from chalicelib.services.queue_sync import retry_task
 bp = Blueprint(__name__)
 
 
+class SyncOutcomeOut(Wire):
+    """How far one provider is with the change."""
+
+    provider: str
+    status: SyncTaskStatus
+    error: str | None
+
+
 class SyncTaskOut(Wire):
-    """One change that providers must be told of."""
+    """One change that providers must be told of; `status` sums up what became of it at each."""
 
     object: Literal["sync_task"] = "sync_task"
     id: str
@@ -28,6 +36,7 @@ class SyncTaskOut(Wire):
     reason: str
     attempts: int
     error: str | None
+    providers: tuple[SyncOutcomeOut, ...]
     created_at: datetime
     updated_at: datetime
 
@@ -42,6 +51,10 @@ def from_domain(task: SyncTask) -> SyncTaskOut:
         reason=task.reason,
         attempts=task.attempts,
         error=task.error,
+        providers=tuple(
+            SyncOutcomeOut(provider=one.provider, status=one.status, error=one.error)
+            for one in task.outcomes
+        ),
         created_at=task.created_at,
         updated_at=task.updated_at,
     )

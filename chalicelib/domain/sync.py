@@ -1,7 +1,7 @@
 """Propagation of the catalog: the outbox item a publication leaves, and what each provider holds of a package."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -19,8 +19,20 @@ class SyncTaskStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyncOutcome:
+    """How far one provider is with the change."""
+
+    provider: str
+    status: SyncTaskStatus
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncTask:
-    """A change of one package that providers must be told of. Written in the transaction of the change itself."""
+    """A change of one package that providers must be told of. Written in the transaction of the change itself.
+
+    `status` and `error` sum up the `outcomes` at the providers that were asked so far.
+    """
 
     id: str
     kind: PackageKind
@@ -29,6 +41,7 @@ class SyncTask:
     reason: str
     attempts: int = 0
     error: str | None = None
+    outcomes: tuple[SyncOutcome, ...] = ()
     created_at: datetime
     updated_at: datetime
     revision: int = 1
@@ -37,6 +50,54 @@ class SyncTask:
     def identity(self) -> tuple[str, ...]:
         """What tells one task from another."""
         return (self.id,)
+
+
+def settled(task: SyncTask) -> dict[str, SyncOutcome]:
+    """By provider, the outcomes that another run of the task leaves alone.
+
+    A refusal is one while the task is being repeated for another provider's sake; a run of a task that had ended
+    in failure is somebody's wish to try the refusal again.
+    """
+    final = {SyncTaskStatus.SUCCEEDED}
+    if task.status is SyncTaskStatus.PENDING:
+        final.add(SyncTaskStatus.FAILED)
+    return {one.provider: one for one in task.outcomes if one.status in final}
+
+
+def after_outcomes(task: SyncTask, outcomes: Sequence[SyncOutcome], now: datetime) -> SyncTask:
+    """The task after a run: pending while any provider has to be asked again, failed if any has refused."""
+    statuses = {outcome.status for outcome in outcomes}
+    worst = (
+        status for status in (SyncTaskStatus.PENDING, SyncTaskStatus.FAILED) if status in statuses
+    )
+    errors = [one for one in outcomes if one.error is not None]
+    return replace(
+        task,
+        status=next(worst, SyncTaskStatus.SUCCEEDED),
+        error=_summary(errors, several=len(outcomes) > 1),
+        outcomes=tuple(outcomes),
+        attempts=task.attempts + 1,
+        updated_at=now,
+        revision=task.revision + 1,
+    )
+
+
+def to_retry(task: SyncTask, now: datetime) -> SyncTask:
+    """The task with everything but its successes to be tried again."""
+    done = tuple(one for one in task.outcomes if one.status is SyncTaskStatus.SUCCEEDED)
+    return replace(
+        task,
+        status=SyncTaskStatus.PENDING,
+        outcomes=done,
+        updated_at=now,
+        revision=task.revision + 1,
+    )
+
+
+def _summary(errors: Sequence[SyncOutcome], *, several: bool) -> str | None:
+    if not errors:
+        return None
+    return " ".join(f"{one.provider}: {one.error}" if several else str(one.error) for one in errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

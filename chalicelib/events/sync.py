@@ -8,7 +8,7 @@ from chalicelib.adapters.sqs import queue_name
 from chalicelib.domain.audit_log import Cause
 from chalicelib.events.worker import LambdaDeadline, handle_messages
 from chalicelib.ports import Ports, QueueName
-from chalicelib.services.sync_catalog import run_sync_task
+from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.settings import stage
 
 bp = Blueprint(__name__)

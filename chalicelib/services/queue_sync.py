@@ -1,10 +1,8 @@
 """The outbox of catalog changes: a task in the change's own commit, and a message that hurries it along."""
 
-from dataclasses import replace
-
 from chalicelib.domain.errors import NotFoundError, StoreUnavailableError
 from chalicelib.domain.plans import Package
-from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.sync import SyncTask, SyncTaskStatus, to_retry
 from chalicelib.ports import AtRevision, Message, Ports, Put, QueueName
 
 
@@ -40,12 +38,7 @@ def retry_task(ports: Ports, task_id: str) -> SyncTask:
         raise NotFoundError("sync_task", task_id)
     if task.status is SyncTaskStatus.SUCCEEDED:
         return task
-    again = replace(
-        task,
-        status=SyncTaskStatus.PENDING,
-        updated_at=ports.clock.now(),
-        revision=task.revision + 1,
-    )
+    again = to_retry(task, ports.clock.now())
     ports.store.commit(Put(again, AtRevision(number=task.revision)))
     queue_task(ports, again)
     return again

@@ -1,7 +1,7 @@
-"""Carrying a published change of a plan or add-on to the billing providers.
+"""Carrying a package to one billing provider, as it is published now.
 
 Nothing is assumed about what an earlier try did: the provider is asked what it holds, the difference to what it
-must hold becomes steps, and each step is idempotent. So a task can be repeated, overtaken or cut off anywhere.
+must hold becomes steps, and each step is idempotent. So it can be repeated, overtaken or cut off anywhere.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from chalicelib.domain.meters import CreateMeter, UpdateMeter
 from chalicelib.domain.package_mirror import PackageMirror, package_matches, package_steps
 from chalicelib.domain.plans import Package, PackageVersion
 from chalicelib.domain.references import Reference, price_namespace
-from chalicelib.domain.sync import CatalogLink, PriceLink, SyncTask, SyncTaskStatus
+from chalicelib.domain.sync import CatalogLink, PriceLink
 from chalicelib.ports import Absent, Anyhow, AtRevision, BillingProvider, Ports, Put
 from chalicelib.services.mirror_catalog import apply_meter, held_at, wanted_at
 from chalicelib.services.snapshots import published_version
@@ -38,52 +38,6 @@ from chalicelib.services.snapshots import published_version
 LEASE: Final = timedelta(seconds=90)
 _GENERATIONS_KEPT: Final = 200
 _WRITES_AT_ONCE: Final = 50
-
-
-def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
-    """Every provider holds the package as it is published now, and the task says so.
-
-    Raises what is worth a later retry (`ProviderUnavailableError`, `BusyError`); what no retry can cure ends in
-    the task's and the link's `error` instead.
-    """
-    task = ports.store.get(SyncTask, task_id)
-    if task is None:
-        raise NotFoundError("sync_task", task_id)
-    if task.status is SyncTaskStatus.SUCCEEDED:
-        return task
-    refusals: list[str] = []
-    for name in ports.providers.names():
-        try:
-            sync_package(ports, ports.providers.get(name), task.kind, task.package_id)
-        except (ProviderRefusedError, NotFoundError) as error:
-            # No retry can cure it, and it is no reason to keep the change from the other providers.
-            ports.monitor.event(
-                "sync_failed", task_id=task.id, package=task.package_id, code=error.code
-            )
-            refusals.append(error.detail)
-        except DomainError as error:
-            _finish(ports, task, SyncTaskStatus.PENDING, error.detail)
-            raise
-    if refusals:
-        return _finish(ports, task, SyncTaskStatus.FAILED, " ".join(refusals))
-    return _finish(ports, task, SyncTaskStatus.SUCCEEDED, None)
-
-
-def _finish(ports: Ports, task: SyncTask, status: SyncTaskStatus, error: str | None) -> SyncTask:
-    ended = replace(
-        task,
-        status=status,
-        error=error,
-        attempts=task.attempts + 1,
-        updated_at=ports.clock.now(),
-        revision=task.revision + 1,
-    )
-    try:
-        ports.store.commit(Put(ended, AtRevision(number=task.revision)))
-    except StoreConflictError:
-        # A redelivery of the same task finished meanwhile; its word is as good as ours.
-        return ports.store.get(SyncTask, task.id) or ended
-    return ended
 
 
 def sync_package(ports: Ports, provider: BillingProvider, kind: str, package_id: str) -> int:

@@ -21,8 +21,8 @@ from chalicelib.services.check_access import Checked, check_access
 from chalicelib.services.converge_customer import Converged, converge_customer
 from chalicelib.services.listing import all_within
 from chalicelib.services.manage_customers import CustomerDetails, create_customer
+from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.start_checkout import start_checkout
-from chalicelib.services.sync_catalog import run_sync_task
 from tests.factories import ACME, ENVIRONMENT, a_feature, a_package, a_version
 from tests.fakes.billing import FakeBillingProvider, FakeProviders
 from tests.fakes.queue import RecordingQueue

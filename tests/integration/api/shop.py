@@ -7,7 +7,7 @@ import app
 from chalicelib.domain.api_keys import KeyKind, Scope
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.ports import QueueName
-from chalicelib.services.sync_catalog import run_sync_task
+from chalicelib.services.run_sync_task import run_sync_task
 from tests.integration.world import Deployment
 from tests.unit.api.world import served
 

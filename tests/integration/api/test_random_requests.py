@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.errors import DomainError
 from chalicelib.domain.ids import CHOSEN_ID_PATTERN
 from chalicelib.ports import Message, QueueName
-from chalicelib.services.sync_catalog import run_sync_task
+from chalicelib.services.run_sync_task import run_sync_task
 from tests.integration.api.contract import Described, assert_described, document, operations
 from tests.integration.api.shop import Shop
 from tests.unit.api.world import served

@@ -19,7 +19,7 @@ from chalicelib.domain.plain import plain
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import QueueName
-from chalicelib.services.sync_catalog import run_sync_task
+from chalicelib.services.run_sync_task import run_sync_task
 from infra.local.stripe_stand_in import Request, StandIn
 from infra.local.stripe_stand_in.deliveries import sign
 from tests.integration.webhooks.deliveries import Delivery

@@ -12,8 +12,8 @@ from chalicelib.services.apply_billing_event import (
     keep_billing_event,
     receive_billing_event,
 )
+from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.sweep import Swept, sweep
-from chalicelib.services.sync_catalog import run_sync_task
 from tests.factories import a_price
 from tests.fakes.world import World, a_cause
 

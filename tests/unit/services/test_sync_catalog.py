@@ -21,7 +21,8 @@ from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.references import Reference, price_namespace
 from chalicelib.domain.sync import CatalogLink, SyncTask, SyncTaskStatus
 from chalicelib.services.queue_sync import retry_task
-from chalicelib.services.sync_catalog import LEASE, run_sync_task
+from chalicelib.services.run_sync_task import run_sync_task
+from chalicelib.services.sync_catalog import LEASE
 from tests.factories import a_package, a_price, a_seat_price, a_version
 from tests.fakes.billing import FakeBillingProvider, FakeProviders, When
 from tests.fakes.crashes import (

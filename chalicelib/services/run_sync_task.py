@@ -1,0 +1,74 @@
+"""Carrying a published change of a plan or add-on to every billing provider, whatever becomes of it at another."""
+
+from chalicelib.domain.errors import (
+    DomainError,
+    NotFoundError,
+    ProviderRefusedError,
+    StoreConflictError,
+)
+from chalicelib.domain.sync import SyncOutcome, SyncTask, SyncTaskStatus, after_outcomes, settled
+from chalicelib.ports import AtRevision, Ports, Put
+from chalicelib.services.sync_catalog import sync_package
+
+
+def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
+    """Every provider holds the package as it is published now, and the task says so.
+
+    A provider that has the change, or refused it, is not asked again by a repetition. Raises what is worth a later
+    retry (`ProviderUnavailableError`, `BusyError`), after every other provider had its turn; what no retry can cure
+    ends in the task's and the link's `error` instead.
+    """
+    task = ports.store.get(SyncTask, task_id)
+    if task is None:
+        raise NotFoundError("sync_task", task_id)
+    if task.status is SyncTaskStatus.SUCCEEDED:
+        return task
+    known = settled(task)
+    outcomes: list[SyncOutcome] = []
+    again: DomainError | None = None
+    crash: Exception | None = None
+    for name in ports.providers.names():
+        if name in known:
+            outcomes.append(known[name])
+            continue
+        try:
+            outcomes.append(_carry(ports, task, name))
+        except DomainError as error:
+            outcomes.append(_outcome(name, SyncTaskStatus.PENDING, error.detail))
+            again = again or error
+        except Exception as error:  # noqa: BLE001 -- a fault in one adapter; raised below
+            crash = crash or error
+    if crash is not None:
+        raise crash
+    ended = _store(ports, after_outcomes(task, outcomes, ports.clock.now()), task.revision)
+    if again is not None:
+        raise again
+    return ended
+
+
+def _carry(ports: Ports, task: SyncTask, name: str) -> SyncOutcome:
+    try:
+        sync_package(ports, ports.providers.get(name), task.kind, task.package_id)
+    except (ProviderRefusedError, NotFoundError) as error:
+        ports.monitor.event(
+            "sync_failed",
+            task_id=task.id,
+            package=task.package_id,
+            provider=name,
+            code=error.code,
+        )
+        return _outcome(name, SyncTaskStatus.FAILED, error.detail)
+    return _outcome(name, SyncTaskStatus.SUCCEEDED, None)
+
+
+def _outcome(name: str, status: SyncTaskStatus, error: str | None) -> SyncOutcome:
+    return SyncOutcome(provider=name, status=status, error=error)
+
+
+def _store(ports: Ports, ended: SyncTask, revision: int) -> SyncTask:
+    try:
+        ports.store.commit(Put(ended, AtRevision(number=revision)))
+    except StoreConflictError:
+        # A redelivery of the same task finished meanwhile; its word is as good as ours.
+        return ports.store.get(SyncTask, ended.id) or ended
+    return ended
