@@ -93,15 +93,20 @@ def _advance(ports: Ports, run: Reconciliation, page: Page) -> Reconciliation:
     counts = dict(run.counts)
     for name, number in page.counts.items():
         counts[name] = counts.get(name, 0) + number
+    for name in page.away:
+        counts[_without(name)] = counts.get(_without(name), 0) + 1
     for drift in page.drifts:
         counts["drifts"] = counts.get("drifts", 0) + 1
         counts[drift.action] = counts.get(drift.action, 0) + 1
         ports.monitor.event("drift", kind=drift.kind, entity=drift.entity, action=drift.action)
     drifts = (*run.drifts, *page.drifts)
     now = ports.clock.now()
+    missed = [name for name in ports.providers.names() if _without(name) in counts]
+    ended = ReconciliationStatus.FAILED if missed else ReconciliationStatus.SUCCEEDED
     advanced = replace(
         run,
-        status=ReconciliationStatus.SUCCEEDED if is_last else run.status,
+        status=ended if is_last else run.status,
+        error=f"Not everything was compared with {', '.join(missed)}." if missed else None,
         phase=run.phase if page.cursor is not None or is_last else following[0],
         cursor=page.cursor,
         counts=counts,
@@ -113,3 +118,8 @@ def _advance(ports: Ports, run: Reconciliation, page: Page) -> Reconciliation:
     )
     ports.store.commit(Put(advanced, AtRevision(number=run.revision)))
     return advanced
+
+
+def _without(provider: str) -> str:
+    """What counts the pages for which the provider did not answer."""
+    return f"pages_without_{provider}"

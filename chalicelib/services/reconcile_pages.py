@@ -1,10 +1,11 @@
 """The pages of a reconciliation: what each of its phases compares, and names as drift where it differs.
 
-One object that can't be compared keeps no other from it. Only what is likely to pass, and to concern all of them,
-breaks a page off, to be repeated as a whole.
+One object that can't be compared keeps no other from it, nor does a provider that does not answer keep the others:
+the rest of the page goes without it, and says so. Only when none answers, or the store does not, is the page broken
+off, to be repeated as a whole.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -20,6 +21,7 @@ from chalicelib.domain.billing import (
     UpdateProduct,
 )
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.catalog_mirror import is_sold
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     BusyError,
@@ -29,7 +31,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.meters import CreateMeter, MeterStep, UpdateMeter
 from chalicelib.domain.package_mirror import package_steps
-from chalicelib.domain.plans import Package, PackageKind
+from chalicelib.domain.plans import Package, PackageKind, PackageVersion
 from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind, Phase
 from chalicelib.domain.sync import CatalogLink, SyncTask, SyncTaskStatus
 from chalicelib.ports import BillingProvider, Ports
@@ -47,21 +49,38 @@ _STUCK: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one page found. `cursor` None: the phase is done."""
+    """What one page found. `cursor` None: the phase is done. `away`: the providers that it was not compared with."""
 
     drifts: tuple[Drift, ...] = ()
     counts: Mapping[str, int]
     cursor: str | None = None
+    away: tuple[str, ...] = ()
 
 
-def _pass_over(ports: Ports, entity: str, error: DomainError) -> None:
-    """Nothing, if the others can go on without this one; otherwise the error is raised."""
-    if isinstance(error, StoreUnavailableError):
-        raise error
-    # A definite server error is the provider's word on this object; anything else it may say of all of them.
-    if isinstance(error, ProviderUnavailableError) and not error.definite:
-        raise error
-    ports.monitor.event("reconcile_object_failed", entity=entity, code=error.code)
+class _Answering:
+    """The providers that answer: one that did not is left out for the rest of the page."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._names = ports.providers.names()
+        self.away: tuple[str, ...] = ()
+
+    def names(self) -> Iterator[str]:
+        """Those that are still asked."""
+        yield from (name for name in self._names if name not in self.away)
+
+    def pass_over(self, entity: str, name: str, error: DomainError) -> None:
+        """The page goes on without this object there; if it can't go on at all, the error is raised."""
+        if isinstance(error, StoreUnavailableError):
+            raise error
+        # A definite server error is the provider's word on this object; anything else it may say of all of them.
+        if isinstance(error, ProviderUnavailableError) and not error.definite:
+            self.away = (*self.away, name)
+            if set(self._names) <= set(self.away):
+                raise error
+            self._ports.monitor.event("reconcile_provider_away", provider=name, code=error.code)
+            return
+        self._ports.monitor.event("reconcile_object_failed", entity=entity, code=error.code)
 
 
 def _outbox(ports: Ports, cause: Cause, cursor: str | None) -> Page:
@@ -91,14 +110,15 @@ def _catalog(ports: Ports, cause: Cause, cursor: str | None) -> Page:
     drifts: list[Drift] = []
     skipped = 0
     failed = 0
+    answering = _Answering(ports)
     for package in page.items:
-        for name in ports.providers.names():
+        for name in answering.names():
             try:
                 drifts += _package_drifts(ports, ports.providers.get(name), package)
             except BusyError:
                 skipped += 1
             except DomainError as error:
-                _pass_over(ports, f"{package.kind}:{package.id}", error)
+                answering.pass_over(f"{package.kind}:{package.id}", name, error)
                 failed += 1
     following: str | None = None
     if page.next_cursor is not None:
@@ -109,17 +129,21 @@ def _catalog(ports: Ports, cause: Cause, cursor: str | None) -> Page:
         drifts=tuple(drifts),
         counts={"packages": len(page.items), "skipped": skipped, "failed": failed},
         cursor=following,
+        away=answering.away,
     )
 
 
 def _package_drifts(ports: Ports, provider: BillingProvider, package: Package) -> Iterable[Drift]:
     link = ports.store.get(CatalogLink, package.kind, package.id, provider.name)
-    if link is None or link.synced_version is None:
-        return
-    if package.published_version is None or link.synced_version != package.published_version:
-        # Not carried over yet: that is the outbox's work, not drift.
+    if package.published_version is None:
         return
     version = published_version(ports, package.kind, package.id, package.published_version)
+    if link is None:
+        yield from _first_sight(ports, provider, package, version)
+        return
+    if link.synced_version != package.published_version:
+        # Not carried over yet: that is the outbox's work, not drift.
+        return
     desired = wanted_at(ports, provider, package, version)
     steps = package_steps(desired, held_at(provider, desired, link))
     if steps:
@@ -132,6 +156,36 @@ def _package_drifts(ports: Ports, provider: BillingProvider, package: Package) -
             theirs=None,
             action=DriftAction.REPAIRED,
         )
+
+
+def _first_sight(
+    ports: Ports, provider: BillingProvider, package: Package, version: PackageVersion
+) -> Iterable[Drift]:
+    """What was published before the provider was configured is carried there; the outbox knows nothing of it."""
+    is_fresh = ports.clock.now() - version.published_at <= _STUCK
+    if is_fresh or not is_sold(package, version) or _is_in_outbox(ports, package):
+        return
+    sync_package(ports, provider, package.kind, package.id)
+    yield Drift(
+        kind=DriftKind.PRODUCT_MISSING,
+        entity=f"{package.kind}:{package.id}",
+        ours={"provider": provider.name, "version": version.number},
+        theirs=None,
+        action=DriftAction.REPAIRED,
+    )
+
+
+def _is_in_outbox(ports: Ports, package: Package) -> bool:
+    for status in (SyncTaskStatus.PENDING, SyncTaskStatus.FAILED):
+        cursor: str | None = None
+        while True:
+            page = ports.store.find_by(SyncTask, "status", status, cursor=cursor)
+            if any((one.kind, one.package_id) == package.identity for one in page.items):
+                return True
+            if page.next_cursor is None:
+                break
+            cursor = page.next_cursor
+    return False
 
 
 _DRIFT_OF: Final[Mapping[type[CatalogStep | MeterStep], DriftKind]] = {
@@ -163,20 +217,22 @@ def _customers(ports: Ports, cause: Cause, cursor: str | None) -> Page:
     drifts: list[Drift] = []
     failed = 0
     compared = 0
+    answering = _Answering(ports)
     for customer in page.items:
-        for name in ports.providers.names():
+        for name in answering.names():
             if customer.billing_id(name) is None:
                 continue
             compared += 1
             try:
                 drifts += _customer_drifts(ports, cause, ports.providers.get(name), customer)
             except DomainError as error:
-                _pass_over(ports, f"customer:{customer.id}", error)
+                answering.pass_over(f"customer:{customer.id}", name, error)
                 failed += 1
     return Page(
         drifts=tuple(drifts),
         counts={"customers": compared, "failed": failed},
         cursor=page.next_cursor,
+        away=answering.away,
     )
 
 
@@ -204,11 +260,14 @@ def _events(ports: Ports, cause: Cause, cursor: str | None) -> Page:
     now = ports.clock.now()
     drifts: list[Drift] = []
     failed = 0
+    answering = _Answering(ports)
     for event in page.items:
+        if event.provider in answering.away:
+            continue
         try:
             applied = apply_billing_event(ports, cause, event.id)
         except DomainError as error:
-            _pass_over(ports, f"billing_event:{event.id}", error)
+            answering.pass_over(f"billing_event:{event.id}", event.provider, error)
             failed += 1
             continue
         if now - event.received_at > _STUCK:
@@ -223,7 +282,7 @@ def _events(ports: Ports, cause: Cause, cursor: str | None) -> Page:
                 )
             )
     counts = {"events": len(page.items), "failed": failed}
-    return Page(drifts=tuple(drifts), counts=counts, cursor=page.next_cursor)
+    return Page(drifts=tuple(drifts), counts=counts, cursor=page.next_cursor, away=answering.away)
 
 
 PAGES: Final[Mapping[Phase, Callable[[Ports, Cause, str | None], Page]]] = {

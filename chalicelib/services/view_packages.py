@@ -50,8 +50,8 @@ class PackageView:
 
     @property
     def sync_status(self) -> SyncStatus:
-        """The worst of what the providers report."""
-        statuses = {link.sync_status for link in self.billing}
+        """The worst of what the configured providers report: one that was removed holds up nothing."""
+        statuses = {link.sync_status for link in self.billing if link.provider in self.providers}
         for status in (SyncStatus.ERROR, SyncStatus.PENDING, SyncStatus.SYNCED):
             if status in statuses:
                 return status
@@ -73,7 +73,7 @@ class PackageView:
                         synced_at=of_package.synced_at,
                     )
                 )
-            elif self.number is not None:
+            elif self.number is not None and of_package.provider in self.providers:
                 shown.append(
                     BillingLink(
                         provider=of_package.provider,
@@ -100,7 +100,9 @@ class PackageView:
         )
 
     def _is_behind(self, link: CatalogLink) -> bool:
-        """Whether the link tells of success, but of an earlier state of the package."""
+        """Whether the link tells of success, but of an earlier state of the package, and will be told of this one."""
+        if link.provider not in self.providers:
+            return False
         current = link.synced_version == self.package.published_version
         if link.sync_status is SyncStatus.SYNCED:
             return not current or self.package.status is Lifecycle.ARCHIVED
