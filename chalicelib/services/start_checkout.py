@@ -51,20 +51,18 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
                 "plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead."
             )
         try:
-            session = _try_once(ports, cause, provider, order, placed)
+            return _try_once(ports, cause, provider, order, placed)
         except StoreConflictError:
+            # The world was found changed: the order has to be checked again.
             if tried == _TRIES:
                 raise
-            continue
-        if session is not None:
-            return session
-    raise StoreConflictError("The customer's checkouts keep changing; try again.")
+    raise AssertionError  # the loop returns or raises
 
 
 def _try_once(
     ports: Ports, cause: Cause, provider: CheckoutProvider, order: Order, placed: Placed
-) -> CheckoutSession | None:
-    """The open session, or None when the world was found changed and the order has to be checked again."""
+) -> CheckoutSession:
+    """The open session; raises `StoreConflictError` if the customer has become a subscriber meanwhile."""
     priced = placed.priced
     now = ports.clock.now()
     items = billed_items(ports, provider.name, priced)
@@ -83,7 +81,7 @@ def _try_once(
         if truth is not None and truth.status is CheckoutStatus.COMPLETE:
             # It was paid, and we have not heard of it yet.
             take_in_payment(ports, cause, slot)
-            return None
+            raise StoreConflictError("The customer has paid for an earlier checkout.")
     session = claim(ports, placed, _new_session(ports, order, placed, provider.name), slot)
     return _remember(ports, placed, session, _open(ports, provider, placed, session, items))
 

@@ -413,3 +413,9 @@ def test_price_spelled_otherwise_but_of_the_same_money_is_left_alone() -> None:
         provider.do(step)
     spelled = mirrored(a_price("m", None, amount_decimal=Decimal("1000.0")))
     assert steps_between(spelled, provider.product) == ()
+
+
+def test_product_key_of_a_long_plain_id_is_shortened_and_stays_unique() -> None:
+    one, other = (product_key("test", PackageKind.PLAN, PackageId("a" * 100 + end)) for end in "bc")
+    assert one != other
+    assert (len(one), len(other)) == (64, 64)

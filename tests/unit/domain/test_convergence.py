@@ -182,7 +182,9 @@ def test_plan_version_is_the_stated_one_among_those_charging_these_prices(
     assert only(converged([], truth)).plan_version == expected
 
 
-@pytest.mark.parametrize("stated", ["", "x", "1", "pro", "pro=", "pro=x", "pro=-1", "basic=1", "=1"])
+@pytest.mark.parametrize(
+    "stated", ["", "x", "1", "pro", "pro=", "pro=x", "pro=-1", "basic=1", "=1"]
+)
 def test_plan_version_without_readable_statement_is_the_newest(stated: str) -> None:
     metadata = our_metadata() | {"paygrade_plan_version": stated}
     assert only(converged([], a_provider_subscription(metadata=metadata))).plan_version == 2

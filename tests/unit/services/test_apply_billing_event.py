@@ -1,5 +1,6 @@
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -366,3 +367,10 @@ def test_event_deleted_while_it_is_marked_is_told_as_it_would_have_been() -> Non
 
     world.store.before_commit = expire
     assert apply_billing_event(world.ports, a_cause(), "evt_1").attempts == 2
+
+
+def test_event_parked_without_a_customer_stays_parked() -> None:
+    world = a_shop()
+    kept = keep_billing_event(world.ports, "stripe", world.event())
+    world.put(replace(kept, customer_billing_id=None))
+    assert apply_billing_event(world.ports, a_cause(), "evt_1").reason == "unknown_customer"

@@ -10,7 +10,7 @@ from chalicelib.domain.errors import (
     ProviderUnavailableError,
     StoreConflictError,
 )
-from chalicelib.domain.features import Lifecycle
+from chalicelib.domain.features import Feature, Lifecycle
 from chalicelib.domain.reconciliations import DriftKind
 from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.subscriptions import SubscriptionStatus
@@ -360,3 +360,11 @@ def test_converge_killed_anywhere_is_finished_by_the_next() -> None:
         world.converge()
         assert world.subscriptions() == expected.subscriptions()
         assert world.snapshot().document == expected.snapshot().document
+
+
+def test_converge_to_a_plan_of_a_feature_that_is_not_stored_is_not_found() -> None:
+    world = a_shop()
+    world.buy()
+    world.store.records.pop((Feature, ("sso",)))
+    with pytest.raises(NotFoundError):
+        world.converge()

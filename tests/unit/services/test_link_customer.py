@@ -1,8 +1,9 @@
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from chalicelib.domain.billing import SyncStatus
+from chalicelib.domain.billing import BillingLink, SyncStatus
 from chalicelib.domain.errors import (
     NotFoundError,
     ProviderRefusedError,
@@ -231,3 +232,11 @@ def test_forget_deleted_of_customer_changed_meanwhile_is_left_to_the_next_run() 
 def test_forget_deleted_of_unknown_customer_is_nothing() -> None:
     world = World()
     assert not forget_deleted(world.ports, a_cause(), CustomerId("ghost"), world.billing)
+
+
+def test_details_of_a_link_that_is_still_to_be_made_are_not_told() -> None:
+    world = a_world()
+    link = BillingLink(provider="stripe", billing_id=None, sync_status=SyncStatus.PENDING)
+    world.put(replace(world.stored_customer(), links=(link,)))
+    push_details(world.ports, ACME, world.billing)
+    assert world.billing.calls == []

@@ -546,3 +546,15 @@ def test_reconcile_failing_after_the_repair_repeats_the_page_and_changes_nothing
     done = continue_reconciliation(world.ports, a_cause(), run.id, FakeDeadline())
     assert done.status is ReconciliationStatus.SUCCEEDED
     assert len(world.audited(f"subscription:{world.subscriptions()[0].id}")) == 2
+
+
+def test_reconcile_goes_through_all_pages_of_plans_and_addons() -> None:
+    world = World()
+    for number in range(23):
+        world.sell(f"plan_{number:02d}", a_price(f"p{number}"))
+        world.sell(f"addon_{number:02d}", a_price(f"a{number}"), kind=PackageKind.ADDON)
+    world.billing.edit_product("pg_test_plan_plan_22", name="Hacked")
+    world.billing.edit_product("pg_test_addon_addon_22", name="Hacked")
+    run = reconcile(world)
+    assert run.counts["packages"] == 46
+    assert [entity for _, entity, _ in drifts(run)] == ["plan:plan_22", "addon:addon_22"]

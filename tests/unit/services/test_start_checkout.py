@@ -19,6 +19,7 @@ from chalicelib.domain.errors import (
     StoreConflictError,
     SubscriptionExistsError,
 )
+from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.orders import AddonOrder, Order
 from chalicelib.domain.plans import PackageKind
@@ -26,8 +27,9 @@ from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.subscriptions import SubscribedAddon
 from chalicelib.services.provision_subscription import Provisioned, provision_subscription
 from chalicelib.services.start_checkout import start_checkout
+from chalicelib.services.sync_catalog import run_sync_task
 from tests.factories import ACME, a_price, a_seat_price, a_value
-from tests.fakes.billing import When
+from tests.fakes.billing import FakeBillingProvider, FakeProviders, When
 from tests.fakes.crashes import (
     Interleaving,
     Steps,
@@ -540,3 +542,33 @@ def test_checkout_of_a_changed_plan_replaces_the_session_of_the_old_version() ->
     assert second.plan_version == 2
     assert open_sessions(world) == [second.billing_id]
     assert replace(first, id="") != replace(second, id="")
+
+
+def test_checkout_claim_of_a_dead_request_that_the_provider_refuses_is_replaced() -> None:
+    world = a_shop()
+
+    def die(call: Any) -> None:
+        if call.method == "open_checkout":
+            raise RuntimeError("killed")
+
+    world.billing.on_call = die
+    with pytest.raises(RuntimeError):
+        start(world)
+    world.billing.on_call = None
+    dead = slot_of(world)
+    world.billing.fail("open_checkout", ProviderRefusedError("Sent before with other items."))
+    session = start(world)
+    assert session.id != dead.id
+    assert_one_way_to_pay(world, session)
+
+
+def test_checkout_at_another_provider_closes_the_one_that_was_open() -> None:
+    world = a_shop()
+    other = FakeBillingProvider(world.clock, name="other")
+    world.ports = replace(world.ports, providers=FakeProviders([world.billing, other]))
+    run_sync_task(world.ports, world.archive("pro", Lifecycle.ACTIVE).id)
+    start(world)
+    second = start(world, replace(MONTHLY, billing_provider="other"))
+    assert second.provider == "other"
+    assert open_sessions(world) == []
+    assert other.checkouts[second.billing_id or ""].status is CheckoutStatus.OPEN

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -122,16 +123,16 @@ def test_sweep_goes_through_all_pages() -> None:
     world.publish("pro", a_price())
     (task,) = world.store.all(SyncTask)
     for number in range(150):
-        world.put(
-            SyncTask(
-                id=f"sync_{number:03d}",
-                kind=task.kind,
-                package_id=task.package_id,
-                status=task.status,
-                reason=task.reason,
-                created_at=task.created_at,
-                updated_at=task.updated_at,
-            )
-        )
+        world.put(replace(task, id=f"sync_{number:03d}"))
     world.clock.advance(minutes=2)
     assert sweep(world.ports).sync_tasks == 151
+
+
+def test_sweep_takes_so_many_at_once_and_leaves_the_rest_to_the_next() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    (task,) = world.store.all(SyncTask)
+    for number in range(600):
+        world.put(replace(task, id=f"sync_{number:03d}"))
+    world.clock.advance(minutes=2)
+    assert sweep(world.ports).sync_tasks == 500
