@@ -19,6 +19,7 @@ from chalicelib.domain.billing import (
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
+from chalicelib.domain.price_moves import ItemMove, Proration
 
 R = TypeVar("R", bound="Record")
 
@@ -185,6 +186,7 @@ class QueueName(StrEnum):
     SYNC = "sync"
     CONVERGE = "converge"
     RECONCILE = "reconcile"
+    MIGRATE = "migrate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +306,28 @@ class DirectSubscriptions(Protocol):
         self, billing_id: str, *, at: datetime | None = None
     ) -> ProviderSubscription:
         """The subscription ended now, or will end `at` a later time; one that has ended stays as it is."""
+        ...
+
+
+@runtime_checkable
+class SubscriptionChanges(Protocol):
+    """The ability to change what a running subscription charges."""
+
+    def move_prices(
+        self,
+        billing_id: str,
+        items: Sequence[ItemMove],
+        *,
+        proration: Proration,
+        at_period_end: bool,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> ProviderSubscription:
+        """The subscription charges by the new prices and carries the metadata: now, or with its next period.
+
+        A repetition finds it so and changes nothing. A change for the next period that an earlier call of ours
+        has left is replaced; one of somebody else is a refusal.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ stored long before. A caller that crashes between the two and comes back only af
 unused customer at Stripe, which costs nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ import stripe
 
 from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
-from chalicelib.adapters.billing.stripe.subscriptions import subscription_of
+from chalicelib.adapters.billing.stripe.subscriptions import Json, subscription_of
 from chalicelib.domain.billing import ProviderCustomer, ProviderSubscription
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
@@ -154,14 +154,28 @@ class StripeCustomers:
         )
         return None if found is None else self._subscription(found)
 
+    def subscription_with_items(self, billing_id: str) -> tuple[Json, list[Json]]:
+        """The subscription as Stripe tells it, and all of its items."""
+        found = self._at.run(
+            _SUBSCRIPTIONS, Effect.READ, lambda: self._at.v1.subscriptions.retrieve(billing_id)
+        )
+        return self._with_items(found)
+
+    def translated(self, value: Json, items: Sequence[Json]) -> ProviderSubscription:
+        """The same in our words."""
+        return subscription_of(value, items, self._at.page_url(f"subscriptions/{value['id']}"))
+
     def _subscription(self, found: "stripe.Subscription") -> ProviderSubscription:
+        return self.translated(*self._with_items(found))
+
+    def _with_items(self, found: "stripe.Subscription") -> tuple[Json, list[Json]]:
         value = found.to_dict(for_json=True)
         # A subscription holds its first ten items only.
         listed = value.get("items") or {}
         items = listed.get("data") or []
         if listed.get("has_more"):
             items = list(self._items(found.id))
-        return subscription_of(value, items, self._at.page_url(f"subscriptions/{found.id}"))
+        return value, items
 
     def _items(self, subscription_id: str) -> Iterator[dict[str, Any]]:
         def fetch(after: str | None) -> "stripe.ListObject[stripe.SubscriptionItem]":

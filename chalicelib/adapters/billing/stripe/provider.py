@@ -1,6 +1,6 @@
 """Stripe as a billing provider: the port's methods, each done in the module of its noun."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import stripe
 
@@ -13,6 +13,7 @@ from chalicelib.adapters.billing.stripe.connection import (
 )
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
+from chalicelib.adapters.billing.stripe.moves import StripeMoves
 from chalicelib.adapters.billing.stripe.throttle import Throttle
 from chalicelib.domain.billing import (
     CatalogStep,
@@ -24,6 +25,7 @@ from chalicelib.domain.billing import (
 )
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.meters import MeterStep, ObservedMeter
+from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.ports import Clock
 
 
@@ -53,6 +55,7 @@ class StripeProvider:
         self._catalog = StripeCatalog(connection, self._meters)
         self._customers = StripeCustomers(connection)
         self._checkout = StripeCheckout(connection)
+        self._moves = StripeMoves(connection, self._customers)
 
     @property
     def name(self) -> str:
@@ -116,3 +119,23 @@ class StripeProvider:
     def expire_checkout(self, billing_id: str) -> ProviderCheckout:
         """See `HostedCheckout`."""
         return self._checkout.expire(billing_id)
+
+    def move_prices(
+        self,
+        billing_id: str,
+        items: Sequence[ItemMove],
+        *,
+        proration: Proration,
+        at_period_end: bool,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> ProviderSubscription:
+        """See `SubscriptionChanges`."""
+        return self._moves.move(
+            billing_id,
+            items,
+            proration=proration,
+            at_period_end=at_period_end,
+            metadata=metadata,
+            idempotency_key=idempotency_key,
+        )
