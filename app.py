@@ -14,6 +14,7 @@ from chalicelib.api import (
     entitlements,
     features,
     health,
+    migrations,
     plans,
     products,
     reconciliations,
@@ -21,12 +22,21 @@ from chalicelib.api import (
     sync_tasks,
     webhooks,
 )
-from chalicelib.events import converge, reconcile, sweep, sync
+from chalicelib.events import converge, migrate, reconcile, sweep, sync
 
 CATALOG = (features, products, plans, addons, catalog)
 SELLING = (customers, entitlements, subscriptions, checkout_sessions, webhooks)
-OPERATIONS = (billing_events, sync_tasks, reconciliations, audit_log, api_keys, health, docs)
-EVENTS = (sync, converge, reconcile, sweep)
+OPERATIONS = (
+    billing_events,
+    sync_tasks,
+    reconciliations,
+    migrations,
+    audit_log,
+    api_keys,
+    health,
+    docs,
+)
+EVENTS = (sync, converge, reconcile, migrate, sweep)
 
 app = Chalice(app_name="paygrade")
 

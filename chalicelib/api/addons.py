@@ -9,6 +9,7 @@ from chalicelib.api.package_models import (
     AddonUpdate,
     DraftDeletedOut,
     PublishIn,
+    RollbackIn,
     VersionQuery,
     addon_from_domain,
     changes_to_domain,
@@ -18,7 +19,14 @@ from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, listed
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plans import Package, PackageKind
-from chalicelib.services import archive_package, edit_package, publish_package, view_packages
+from chalicelib.services import (
+    archive_package,
+    edit_package,
+    publish_package,
+    rollback_package,
+    schedule_publication,
+    view_packages,
+)
 
 bp = Blueprint(__name__)
 
@@ -132,14 +140,61 @@ def publish_addon(call: Call[PublishIn, NoQuery]) -> AddonOut:
     """The draft becomes the version that is sold from now on; it never changes again.
 
     Billing providers are told in the background: `sync_status` says how far they are. Existing
-    subscribers stay on their version.
+    subscribers stay on their version, unless `migration` is `all_customers`: then they are moved in
+    the background, each when `effective` says, and `migration` shows how far that is.
+    With `publish_at` the draft, as it will be then, is published within a minute of that time; until
+    then `scheduled_publication` shows it, and after that only if it failed.
     """
+    addon_id = PackageId(call.path["addon_id"])
+    if call.body.publish_at is not None:
+        scheduled = schedule_publication.schedule_publication(
+            call.ports, call.cause, _KIND, addon_id, call.body.publish_at, call.body.rollout
+        )
+        return addon_from_domain(view_packages.show(call.ports, scheduled, "draft"))
     package, version = publish_package.publish_package(
+        call.ports, call.cause, _KIND, addon_id, call.body.rollout
+    )
+    return addon_from_domain(view_packages.show_version(call.ports, package, version))
+
+
+@endpoint(
+    bp,
+    "DELETE",
+    "/addons/{addon_id}/scheduled_publication",
+    scope=Scope.CATALOG_WRITE,
+    summary="Cancel the scheduled publication of an add-on",
+    answer=AddonOut,
+)
+def cancel_addon_publication(call: Call[NoBody, NoQuery]) -> AddonOut:
+    """The draft stays and is not published by itself any more."""
+    package = schedule_publication.cancel_scheduled_publication(
+        call.ports, call.cause, _KIND, PackageId(call.path["addon_id"])
+    )
+    return addon_from_domain(view_packages.show(call.ports, package))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/addons/{addon_id}/rollback",
+    scope=Scope.CATALOG_WRITE,
+    summary="Roll an add-on back",
+    answer=AddonOut,
+    body=RollbackIn,
+)
+def rollback_addon(call: Call[RollbackIn, NoQuery]) -> AddonOut:
+    """The content of an older version is published anew, under a new number.
+
+    Refused with `draft_exists` while there is a draft, unless `discard_draft` says that it may be lost.
+    """
+    package, version = rollback_package.rollback_package(
         call.ports,
         call.cause,
         _KIND,
         PackageId(call.path["addon_id"]),
-        call.body.migration,
+        call.body.version,
+        call.body.rollout,
+        discard_draft=call.body.discard_draft,
     )
     return addon_from_domain(view_packages.show_version(call.ports, package, version))
 

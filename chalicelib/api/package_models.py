@@ -8,6 +8,7 @@ from pydantic import Field
 
 from chalicelib.api.billing_links import BillingLinkOut, links_from_domain
 from chalicelib.api.entitlement_models import EntitlementModel
+from chalicelib.api.migration_models import MigrationOut, migration_from_domain
 from chalicelib.api.price_models import PriceIn, PriceOut, price_from_domain
 from chalicelib.api.wire import (
     ChosenId,
@@ -17,6 +18,7 @@ from chalicelib.api.wire import (
     Name,
     Query,
     Revision,
+    UtcInstant,
     Wire,
     absent,
     given,
@@ -25,9 +27,12 @@ from chalicelib.domain.billing import SyncStatus
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.plans import (
+    Effective,
     Migration,
     PackageContent,
     PricingType,
+    Rollout,
+    ScheduledPublication,
     Trial,
     TrialEnd,
     TrialUnit,
@@ -110,10 +115,29 @@ class AddonUpdate(PackageUpdate):
     max_quantity: Quantity | None = absent(None)
 
 
-class PublishIn(Wire):
-    """Who gets the new version."""
+class RolloutIn(Wire):
+    """Who gets the new version; with `all_customers`, present subscribers too, when `effective` says."""
 
     migration: Migration = Migration.NEW_CUSTOMERS
+    effective: Effective = Effective.END_OF_PERIOD
+
+    @property
+    def rollout(self) -> Rollout:
+        """The same inside."""
+        return Rollout(migration=self.migration, effective=self.effective)
+
+
+class PublishIn(RolloutIn):
+    """Who gets the new version, and when it is published if not now."""
+
+    publish_at: UtcInstant | None = None
+
+
+class RollbackIn(RolloutIn):
+    """Which version's content is published anew, and who gets it. A draft is lost only with `discard_draft`."""
+
+    version: Annotated[int, Field(ge=1, le=999_999_999)]
+    discard_draft: bool = False
 
 
 class VersionQuery(Query):
@@ -129,11 +153,20 @@ class VersionQuery(Query):
         return "draft" if self.version == "draft" else int(self.version)
 
 
+class ScheduledPublicationOut(Wire):
+    """When the draft is published and who gets it then; `error` says why it was not."""
+
+    publish_at: datetime
+    migration: Migration
+    effective: Effective
+    error: str | None
+
+
 class PackageOut(Wire):
     """One content of a plan or add-on.
 
     `version` is the number of the version shown; of a draft, of the version it would replace, or null.
-    `revision` rises with every change and guards edits.
+    `revision` rises with every change and guards edits. `migration` is the latest of its subscribers.
     """
 
     id: str
@@ -152,6 +185,8 @@ class PackageOut(Wire):
     billing: tuple[BillingLinkOut, ...]
     published_at: datetime | None
     created_at: datetime
+    migration: MigrationOut | None = None
+    scheduled_publication: ScheduledPublicationOut | None = None
 
 
 class PlanOut(PackageOut):
@@ -260,7 +295,18 @@ def _shared(view: PackageView) -> dict[str, Any]:
         "billing": links_from_domain(view.billing),
         "published_at": view.published_at,
         "created_at": package.created_at,
+        "migration": migration_from_domain(view.migration) if view.migration else None,
+        "scheduled_publication": _scheduled(package.scheduled) if package.scheduled else None,
     }
+
+
+def _scheduled(scheduled: ScheduledPublication) -> ScheduledPublicationOut:
+    return ScheduledPublicationOut(
+        publish_at=scheduled.publish_at,
+        migration=scheduled.rollout.migration,
+        effective=scheduled.rollout.effective,
+        error=scheduled.error,
+    )
 
 
 def _package_id(text: str | None) -> PackageId | None:

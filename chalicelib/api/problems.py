@@ -22,6 +22,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.VersionConflictError: (409, "Changed by somebody else"),
     errors.StateMovedError: (409, "Catalog changed by somebody else"),
     errors.NothingToPublishError: (409, "Nothing to publish"),
+    errors.DraftExistsError: (409, "Draft exists"),
     errors.NotPublishedError: (409, "Not published"),
     errors.ArchivedError: (409, "Archived"),
     errors.InUseError: (409, "In use"),

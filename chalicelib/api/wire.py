@@ -1,9 +1,10 @@
 """What all wire models share: strictness, the spelling of ids, metadata, lists and query parameters."""
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from chalicelib.domain.ids import CHOSEN_ID_PATTERN
@@ -26,6 +27,7 @@ __all__ = [
     "QueryBool",
     "QueryInt",
     "Revision",
+    "UtcInstant",
     "Wire",
     "absent",
     "given",
@@ -148,6 +150,14 @@ def _check_metadata_patch(metadata: dict[str, str | None]) -> dict[str, str | No
     return metadata
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise PydanticCustomError("datetime_parsing", "Input should be a valid instant") from error
+
+
+UtcInstant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 ChosenId = Annotated[str, Field(pattern=CHOSEN_ID_PATTERN)]
 Name = Annotated[str, Field(min_length=1, max_length=250)]
 Description = Annotated[str, Field(max_length=1000)]

@@ -80,6 +80,12 @@ class NothingToPublishError(DomainError):
     code = "nothing_to_publish"
 
 
+class DraftExistsError(DomainError):
+    """The plan or add-on has a draft that the operation would discard; say so, or publish it first."""
+
+    code = "draft_exists"
+
+
 class NotPublishedError(DomainError):
     """The plan or add-on has no published version to sell."""
 

@@ -33,6 +33,21 @@ class Migration(StrEnum):
     ALL_CUSTOMERS = "all_customers"
 
 
+class Effective(StrEnum):
+    """When a migrated subscriber gets the new version: at once, or with its next billing period."""
+
+    IMMEDIATELY = "immediately"
+    END_OF_PERIOD = "end_of_period"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """Who gets a new version, and those who have an older one: when."""
+
+    migration: Migration = Migration.NEW_CUSTOMERS
+    effective: Effective = Effective.END_OF_PERIOD
+
+
 class TrialUnit(StrEnum):
     """The unit of a trial's duration."""
 
@@ -74,10 +89,22 @@ class PackageContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledPublication:
+    """The draft, as it will be then, is to be published at `publish_at`; `error` says why it was not."""
+
+    id: str
+    publish_at: datetime
+    rollout: Rollout
+    scheduled_by: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """A plan or add-on as its editor sees it: the draft, and which version is sold now.
 
     `revision` rises with every change of this record; `latest_version` numbers publications without gaps.
+    `migration_id` is the latest migration of its subscribers.
     """
 
     kind: PackageKind
@@ -87,6 +114,8 @@ class Package:
     published_version: int | None = None
     latest_version: int = 0
     status: Lifecycle = Lifecycle.ACTIVE
+    scheduled: ScheduledPublication | None = None
+    migration_id: str | None = None
     revision: int = 1
     created_at: datetime
 

@@ -1,8 +1,11 @@
-"""Every minute: send again what was left behind."""
+"""Every minute: publish what is due, and send again what was left behind."""
 
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
+from chalicelib.domain.errors import DomainError
 from chalicelib.events.worker import wired_ports
+from chalicelib.services.migrate_subscribers import resume_migrations
+from chalicelib.services.schedule_publication import publish_due
 from chalicelib.services.sweep import sweep
 
 bp = Blueprint(__name__)
@@ -10,6 +13,12 @@ bp = Blueprint(__name__)
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_outbox(event: CloudWatchEvent) -> None:
-    """Stuck outbox items and due parked events are on their queues again."""
+    """Due drafts are published; stuck outbox items, due parked events and waiting migrations are on their queues."""
     del event
-    sweep(wired_ports())
+    ports = wired_ports()
+    for chore in (publish_due, sweep, resume_migrations):
+        try:
+            chore(ports)
+        except DomainError as error:
+            # One that can't be done now must not keep the others from it; each comes again in a minute.
+            ports.monitor.event("chore_failed", chore=chore.__name__, code=error.code)

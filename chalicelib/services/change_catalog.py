@@ -9,7 +9,7 @@ from chalicelib.domain.catalog_changes import Action, Change
 from chalicelib.domain.catalog_documents import HeldPackage, WantedPackage, canonical
 from chalicelib.domain.errors import DomainError, InvalidError, Violation, invalid
 from chalicelib.domain.features import Feature, Lifecycle
-from chalicelib.domain.plans import Migration, Package, PackageContent, PackageKind
+from chalicelib.domain.plans import Migration, Package, PackageContent, PackageKind, Rollout
 from chalicelib.domain.products import Product
 from chalicelib.ports import Ports
 from chalicelib.services import (
@@ -114,8 +114,9 @@ def _change_package(ports: Ports, cause: Cause, change: Change, migration: Migra
         )
     else:
         package = _redrafted(ports, cause, held, wanted)
+    rollout = Rollout(migration=migration)
     publish_package.publish_package(
-        ports, cause, kind, wanted.id, migration, revision=package.revision
+        ports, cause, kind, wanted.id, rollout, revision=package.revision
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.due_publications import due_of
 from chalicelib.domain.errors import (
     AlreadyExistsError,
     ArchivedError,
@@ -15,7 +16,7 @@ from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plans import Package, PackageContent, PackageKind
 from chalicelib.domain.products import Product
-from chalicelib.ports import Absent, AtRevision, Delete, Ports, Put
+from chalicelib.ports import Absent, Anyhow, AtRevision, Delete, Ports, Put
 from chalicelib.services import audit
 from chalicelib.services.merge_metadata import with_merged_metadata
 from chalicelib.services.optimistic import require_version, retried
@@ -111,13 +112,16 @@ def delete_draft(ports: Ports, cause: Cause, kind: PackageKind, package_id: Pack
         entry = audit.entry(
             ports, cause, f"{kind}:{package_id}", f"{kind}.draft_deleted", before=package.draft
         )
-        without = replace(package, draft=None, revision=package.revision + 1)
+        # What was to be published at a set time is gone with it.
+        without = replace(package, draft=None, scheduled=None, revision=package.revision + 1)
         write = (
             Delete(package, condition)
             if package.published_version is None
             else Put(without, condition)
         )
-        ports.store.commit(write, Put(entry, Absent()))
+        due = due_of(package)
+        waiting = () if due is None else (Delete(due, Anyhow()),)
+        ports.store.commit(write, Put(entry, Absent()), *waiting)
 
     retried(attempt)
 

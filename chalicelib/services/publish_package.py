@@ -1,44 +1,41 @@
 """Publication: a draft becomes a numbered version that never changes, and providers will be told."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.catalog_mirror import is_billed
 from chalicelib.domain.entitlements import Entitlement, inherit
 from chalicelib.domain.errors import (
     ArchivedError,
     InvalidError,
     NothingToPublishError,
     Violation,
-    invalid,
 )
 from chalicelib.domain.features import Feature, Lifecycle
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.plans import (
-    Migration,
     Package,
     PackageContent,
     PackageKind,
     PackageVersion,
+    Rollout,
 )
 from chalicelib.domain.products import Product
 from chalicelib.domain.publication import publication_violations
-from chalicelib.domain.sync import SyncTask
-from chalicelib.ports import Absent, AtRevision, Ports, Put, Store
-from chalicelib.services import audit
+from chalicelib.ports import Ports, Store
+from chalicelib.services.commit_publication import (
+    Published,
+    already_published,
+    announce,
+    commit_publication,
+    was_published,
+)
 from chalicelib.services.listing import all_within
 from chalicelib.services.optimistic import require_version, retried
-from chalicelib.services.queue_sync import new_task, queue_task
-from chalicelib.services.view_packages import (
-    get_package,
-    get_version,
-    sold_version,
-    versions_on_sale,
-)
+from chalicelib.services.view_packages import get_package, sold_version, versions_on_sale
 
-_PUBLISHED: Final = "published"
+PUBLISHED: Final = "published"
+NEW_CUSTOMERS: Final = Rollout()
 
 
 def publish_package(
@@ -46,95 +43,63 @@ def publish_package(
     cause: Cause,
     kind: PackageKind,
     package_id: PackageId,
-    migration: Migration = Migration.NEW_CUSTOMERS,
+    rollout: Rollout = NEW_CUSTOMERS,
     *,
     revision: int | None = None,
+    scheduled_id: str | None = None,
 ) -> tuple[Package, PackageVersion]:
     """The draft is the version that is sold from now on; one commit leaves it, the task and the audit entry.
 
-    A retry of the same operation finds what it published.
+    With `all_customers` the commit also leaves a migration, which a worker goes on with. A retry of the same
+    operation finds what it published. With `scheduled_id`, only while that publication is the scheduled one.
 
     Raises:
         NotFoundError: There is no such package.
         ArchivedError: It is archived.
-        NothingToPublishError: It has no draft.
+        NothingToPublishError: It has no draft, or the publication is no longer the scheduled one.
         InvalidError: The draft contradicts the catalog; every fault is named.
         VersionConflictError: The package is at another revision than expected.
     """
-    if migration is not Migration.NEW_CUSTOMERS:
-        raise invalid(
-            "migration", "unsupported", "Only new_customers is available: subscribers keep theirs."
-        )
-    package, version, task = retried(
-        lambda: _publish(ports, cause, kind, package_id, migration, revision)
-    )
-    if task is not None:
-        queue_task(ports, task)
-    return package, version
 
-
-def _publish(
-    ports: Ports,
-    cause: Cause,
-    kind: PackageKind,
-    package_id: PackageId,
-    migration: Migration,
-    revision: int | None,
-) -> tuple[Package, PackageVersion, SyncTask | None]:
-    package = get_package(ports.store, kind, package_id)
-    entity = f"{kind}:{package_id}"
-    if package.draft is None:
-        if package.published_version and audit.was_done(
-            ports, cause, entity, f"{kind}.{_PUBLISHED}"
+    def attempt() -> Published:
+        package = get_package(ports.store, kind, package_id)
+        if package.draft is None and was_published(ports, cause, package, PUBLISHED):
+            return already_published(ports, package)
+        if scheduled_id is not None and (
+            package.scheduled is None or package.scheduled.id != scheduled_id
         ):
-            return package, get_version(ports.store, package, package.published_version), None
-        raise NothingToPublishError(f"The {kind} {package_id!r} has no draft.")
+            raise NothingToPublishError("The publication is no longer scheduled.")
+        if package.draft is None:
+            raise NothingToPublishError(f"The {kind} {package_id!r} has no draft.")
+        if package.status is Lifecycle.ACTIVE:
+            require_version(revision, package.revision, param="revision")
+        entitlements = check_content(ports.store, package, package.draft)
+        return commit_publication(
+            ports, cause, package, package.draft, entitlements, rollout, PUBLISHED
+        )
+
+    published = retried(attempt)
+    announce(ports, published)
+    return published.package, published.version
+
+
+def check_content(
+    store: Store, package: Package, content: PackageContent
+) -> tuple[Entitlement, ...]:
+    """The effective entitlements of the content if it can be published now, inherited ones included.
+
+    Raises:
+        ArchivedError: The package is archived.
+        InvalidError: The content contradicts the catalog; every fault is named.
+    """
     if package.status is Lifecycle.ARCHIVED:
-        raise ArchivedError(f"The {kind} {package_id!r} is archived; unarchive it first.")
-    require_version(revision, package.revision, param="revision")
-    content = package.draft
-    parent, violations = _parent(ports.store, package, content)
+        raise ArchivedError(f"The {package.kind} {package.id!r} is archived; unarchive it first.")
+    parent, violations = _parent(store, package, content)
     inherited = parent.entitlements if parent else ()
-    violations += _violations(ports.store, package, content, inherited)
+    violations += _violations(store, package, content, inherited)
     if violations:
         raise InvalidError(violations)
-    number = package.latest_version + 1
-    version = PackageVersion(
-        kind=kind,
-        id=package_id,
-        number=number,
-        product_id=package.product_id,
-        content=content,
-        entitlements=inherit(parent.entitlements if parent else (), content.entitlements),
-        migration=migration,
-        published_at=ports.clock.now(),
-    )
-    published = replace(
-        package,
-        draft=None,
-        published_version=number,
-        latest_version=number,
-        revision=package.revision + 1,
-    )
-    entry = audit.entry(
-        ports,
-        cause,
-        entity,
-        f"{kind}.{_PUBLISHED}",
-        {"published_version": package.published_version},
-        {"published_version": number},
-    )
-    writes = [
-        Put(version, Absent()),
-        Put(published, AtRevision(number=package.revision)),
-        Put(entry, Absent()),
-    ]
-    task = None
-    if is_billed(version) or is_billed(sold_version(ports.store, package)):
-        task = new_task(ports, package, _PUBLISHED)
-        writes.append(Put(task, Absent()))
-    ports.store.commit(*writes)
-    return published, version, task
+    return inherit(inherited, content.entitlements)
 
 
 def _violations(

@@ -9,6 +9,7 @@ from chalicelib.domain.billing import BillingLink, SyncStatus
 from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import PackageId
+from chalicelib.domain.migrations import MigrationRun
 from chalicelib.domain.plans import (
     Package,
     PackageContent,
@@ -36,6 +37,7 @@ class PackageView:
     published_at: datetime | None
     links: tuple[CatalogLink, ...]
     providers: tuple[str, ...]
+    migration: MigrationRun | None = None
 
     @property
     def billing(self) -> tuple[BillingLink, ...]:
@@ -149,6 +151,7 @@ def show(ports: Ports, package: Package, which: Which = None) -> PackageView:
         published_at=None,
         links=all_within(ports.store, CatalogLink, package.kind, package.id),
         providers=tuple(ports.providers.names()),
+        migration=_migration(ports, package),
     )
 
 
@@ -161,7 +164,14 @@ def show_version(ports: Ports, package: Package, version: PackageVersion) -> Pac
         published_at=version.published_at,
         links=all_within(ports.store, CatalogLink, package.kind, package.id),
         providers=tuple(ports.providers.names()),
+        migration=_migration(ports, package),
     )
+
+
+def _migration(ports: Ports, package: Package) -> MigrationRun | None:
+    if package.migration_id is None:
+        return None
+    return ports.store.get(MigrationRun, package.migration_id)
 
 
 def list_packages(

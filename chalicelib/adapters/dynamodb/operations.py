@@ -9,7 +9,9 @@ from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.billing_events import BillingEvent
+from chalicelib.domain.due_publications import DuePublication
 from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.domain.migrations import MigrationRun
 from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
@@ -76,6 +78,18 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_partition=0,
         in_sort=1,
         expires_at=lambda run: run.started_at + _REPORT_KEPT,
+    ),
+    MigrationRun: Layout(
+        kind="migration",
+        table=_T,
+        partition="MIGRATIONS",
+        sort="M",
+        in_partition=0,
+        in_sort=1,
+        index=Index(by="status", order=lambda run: sortable(run.started_at)),
+    ),
+    DuePublication: Layout(
+        kind="due_publication", table=_T, partition="DUE", sort="AT", in_partition=0, in_sort=3
     ),
     # A partition for each of a provider's shelves: whoever invoices by hand does not need more than its 1,000 writes
     # a second, and everything on a shelf can be listed.

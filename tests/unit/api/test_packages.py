@@ -126,6 +126,8 @@ def test_created_plan_is_a_draft_shown_whole(world: World) -> None:
         ],
         "published_at": None,
         "created_at": "2026-01-15T12:00:00Z",
+        "migration": None,
+        "scheduled_publication": None,
     }
     assert ok(world, "GET", "plans/pro") == made
     assert ok(world, "GET", "plans/pro?version=draft") == made
@@ -362,12 +364,6 @@ def test_inheritance_in_a_circle_is_refused(world: World) -> None:
     publish(world, {**PRO, "id": "max", "parent_plan_id": "pro"})
     ok(world, "PATCH", "plans/free", {"parent_plan_id": "max"})
     assert refused(world, "POST", "plans/free/publish") == (422, "invalid", "parent_plan_id")
-
-
-def test_migrating_everybody_is_not_available_yet(world: World) -> None:
-    ok(world, "POST", "plans", PRO, 201)
-    answer = refused(world, "POST", "plans/pro/publish", {"migration": "all_customers"})
-    assert answer == (422, "invalid", "migration")
 
 
 def test_publishing_nothing_or_nobody_is_refused(world: World) -> None:
