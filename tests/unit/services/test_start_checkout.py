@@ -26,8 +26,8 @@ from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.subscriptions import SubscribedAddon
 from chalicelib.services.provision_subscription import Provisioned, provision_subscription
+from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.start_checkout import start_checkout
-from chalicelib.services.sync_catalog import run_sync_task
 from tests.factories import ACME, a_price, a_seat_price, a_value
 from tests.fakes.billing import FakeBillingProvider, FakeProviders, When
 from tests.fakes.crashes import (
