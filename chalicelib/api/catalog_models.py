@@ -96,9 +96,8 @@ def small(model: CatalogModel) -> Document:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of documents."""
-    schema = CatalogModel.model_json_schema()
-    # An editor's hint at the top of a JSON file; YAML has a comment for it.
-    return {"$schema": SCHEMA_DIALECT, "title": "Paygrade catalog", **schema}
+    schema = {**CatalogModel.model_json_schema(), "title": "Paygrade catalog"}
+    return {"$schema": SCHEMA_DIALECT, **schema}
 
 
 class CatalogIn(Wire):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import dev, events, keys, reconcile
+from infra.cli import catalog, dev, events, keys, reconcile
 from infra.cli.connection import Wanted
 from infra.cli.session import PANEL, AsJson, StateDir
 
@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Paygrade: monetization control plane. Run it here, or work with one that runs elsewhere.",
 )
 app.command("dev")(dev.dev)
+app.add_typer(catalog.app, name="catalog")
 app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.command("reconcile")(reconcile.reconcile)

@@ -26,10 +26,16 @@ class Output:
         if self.as_json:
             print(json.dumps(content, indent=2, ensure_ascii=False))
 
-    def line(self, text: str = "") -> None:
-        """The text is on stdout as it is, unless JSON was asked for."""
-        if not self.as_json:
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """The text is on stdout as it is, unless JSON was asked for; a person at a terminal sees the style."""
+        if self.as_json:
+            return
+        if style is None or not sys.stdout.isatty():
             print(text)
+            return
+        from rich.text import Text  # noqa: PLC0415
+
+        _console(sys.stdout).print(Text(text, style=style), soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
         """The rows are on stdout as a table, unless JSON was asked for; without rows, `empty` is."""
