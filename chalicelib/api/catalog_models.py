@@ -211,7 +211,7 @@ def _changes(planned: Sequence[PlannedChange]) -> tuple[CatalogChangeOut, ...]:
                 for each in one.change.differences
             ),
             replaces_draft=one.change.replaces_draft,
-            effect=CatalogEffectOut(stripe=one.stripe, subscribers=one.subscribers),
+            effect=CatalogEffectOut(stripe=one.billing, subscribers=one.subscribers),
         )
         for one in planned
     )

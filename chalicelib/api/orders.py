@@ -52,6 +52,13 @@ class OrderIn(Wire):
         Field(description="Where to return after payment; its origin must be on the allow-list."),
     ] = None
     cancel_url: Annotated[Url | None, Field(description="Where to return without payment.")] = None
+    billing_provider: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[a-z][a-z0-9_]{0,31}$",
+            description="Who bills it, e.g. `manual`. Default: the provider that takes payments, if there is one.",
+        ),
+    ] = None
     metadata: Metadata = Field(default_factory=dict)
 
     def to_domain(self) -> Order:
@@ -69,5 +76,6 @@ class OrderIn(Wire):
             trial=self.trial,
             success_url=self.success_url,
             cancel_url=self.cancel_url,
+            billing_provider=self.billing_provider,
             metadata=self.metadata,
         )

@@ -39,7 +39,7 @@ class PlannedChange:
     """
 
     change: Change
-    stripe: tuple[str, ...] = ()
+    billing: tuple[str, ...] = ()
     subscribers: int | None = None
 
 
@@ -144,7 +144,7 @@ def _with_effect(stage: Ports, change: Change, before: Sold | None) -> PlannedCh
     subscribers = None
     if isinstance(held, HeldPackage):
         subscribers = count_subscribers(stage.store, held.package.kind, held.id)
-    return PlannedChange(change=change, stripe=steps, subscribers=subscribers)
+    return PlannedChange(change=change, billing=steps, subscribers=subscribers)
 
 
 def _sold(stage: Ports, change: Change) -> Sold | None:

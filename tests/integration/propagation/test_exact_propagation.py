@@ -22,8 +22,8 @@ import app
 from chalicelib.api import runtime
 from chalicelib.domain.errors import DomainError
 from chalicelib.ports import QueueName, Write
+from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.sweep import sweep
-from chalicelib.services.sync_catalog import run_sync_task
 from infra.local.stripe_stand_in import Request
 from infra.local.stripe_stand_in.in_process import TEST_KEY
 from tests.integration.world import StripeDeployment
