@@ -9,6 +9,7 @@ from chalicelib.api import (
     billing_events,
     catalog,
     checkout_sessions,
+    coupons,
     customers,
     docs,
     entitlements,
@@ -24,7 +25,7 @@ from chalicelib.api import (
 )
 from chalicelib.events import converge, migrate, reconcile, sweep, sync
 
-CATALOG = (features, products, plans, addons, catalog)
+CATALOG = (features, products, plans, addons, coupons, catalog)
 SELLING = (customers, entitlements, subscriptions, checkout_sessions, webhooks)
 OPERATIONS = (
     billing_events,

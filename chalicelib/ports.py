@@ -16,6 +16,7 @@ from chalicelib.domain.billing import (
     ProviderSubscription,
     SubscriptionRequest,
 )
+from chalicelib.domain.coupons import CouponStep, ObservedCoupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
@@ -351,6 +352,23 @@ class UsageCharging(Protocol):
 
     def apply_meter(self, step: MeterStep) -> str:
         """The step is done; returns the meter's id. Repeating it does nothing more."""
+        ...
+
+
+@runtime_checkable
+class Discounting(Protocol):
+    """The ability to take a coupon's discount off invoices."""
+
+    def coupon_url(self, billing_id: str) -> str | None:
+        """Where a person looks at the coupon."""
+        ...
+
+    def observe_coupon(self, key: str) -> ObservedCoupon | None:
+        """The coupon of this key with its promotion codes; None if it is not there."""
+        ...
+
+    def apply_coupon(self, step: CouponStep) -> str:
+        """The step is done; returns the id of what it made or changed. Repeating it does nothing more."""
         ...
 
 

@@ -1,6 +1,6 @@
 """What subscribing and checkout have in common on the wire: the order, in catalog ids only."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.orders import AddonOrder, Order
 from chalicelib.domain.prices import BillingPeriod
 
+CODE_PATTERN: Final = r"^[A-Za-z0-9-]{1,64}$"
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
@@ -47,6 +48,12 @@ class OrderIn(Wire):
         bool | None,
         Field(description="True insists on the plan's trial, false declines it. Default: once."),
     ] = None
+    coupon: Annotated[
+        ChosenId | None, Field(description="The coupon that is taken off; or a promotion code.")
+    ] = None
+    promotion_code: Annotated[
+        str | None, Field(pattern=CODE_PATTERN, description="What a customer typed in.")
+    ] = None
     success_url: Annotated[
         Url | None,
         Field(description="Where to return after payment; its origin must be on the allow-list."),
@@ -74,6 +81,8 @@ class OrderIn(Wire):
             ),
             quantities={FeatureId(key): number for key, number in self.quantities.items()},
             trial=self.trial,
+            coupon=self.coupon,
+            promotion_code=self.promotion_code,
             success_url=self.success_url,
             cancel_url=self.cancel_url,
             billing_provider=self.billing_provider,

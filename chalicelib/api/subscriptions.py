@@ -41,6 +41,7 @@ class SubscriptionOut(Wire):
     quantities: dict[str, int]
     billing_period: BillingPeriod | None
     interval_count: int
+    coupon: str | None
     currency: str | None
     status: SubscriptionStatus
     started_at: datetime
@@ -78,6 +79,7 @@ def from_domain(subscription: Subscription) -> SubscriptionOut:
         quantities={str(key): number for key, number in subscription.quantities.items()},
         billing_period=subscription.billing_period,
         interval_count=subscription.interval_count,
+        coupon=subscription.coupon_id,
         currency=subscription.currency,
         status=subscription.status,
         started_at=subscription.started_at,

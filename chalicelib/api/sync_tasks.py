@@ -10,8 +10,7 @@ from chalicelib.api.http import Call, endpoint
 from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.errors import NotFoundError
-from chalicelib.domain.plans import PackageKind
-from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.sync import SyncedKind, SyncTask, SyncTaskStatus
 from chalicelib.services.queue_sync import retry_task
 
 bp = Blueprint(__name__)
@@ -30,7 +29,7 @@ class SyncTaskOut(Wire):
 
     object: Literal["sync_task"] = "sync_task"
     id: str
-    entity_type: PackageKind
+    entity_type: SyncedKind
     entity_id: str
     status: SyncTaskStatus
     reason: str

@@ -159,6 +159,14 @@ class CheckoutItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutDiscount:
+    """The provider's coupon that is taken off, or its promotion code that leads to it."""
+
+    coupon_billing_id: str | None = None
+    code_billing_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutRequest:
     """What a customer is asked to pay for. `metadata` is put on the session and on the subscription it makes.
 
@@ -173,6 +181,7 @@ class CheckoutRequest:
     expires_at: datetime
     metadata: Mapping[str, str]
     trial_days: int | None = None
+    discount: CheckoutDiscount | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

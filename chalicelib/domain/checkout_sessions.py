@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.billing import CheckoutDiscount, CheckoutStatus
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
 from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.subscriptions import SubscribedAddon
@@ -32,6 +32,8 @@ class CheckoutSession:
     unbilled_addons: Mapping[PackageId, int] = field(default_factory=dict)
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     trial_days: int | None = None
+    coupon_id: str | None = None
+    discount: CheckoutDiscount | None = None
     billing_period: BillingPeriod
     interval_count: int = 1
     currency: str

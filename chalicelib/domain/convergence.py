@@ -42,6 +42,7 @@ METADATA_ENVIRONMENT: Final = "paygrade_environment"
 METADATA_CUSTOMER: Final = "paygrade_customer_id"
 METADATA_PLAN_VERSION: Final = "paygrade_plan_version"
 METADATA_ADDON_VERSIONS: Final = "paygrade_addon_versions"
+METADATA_COUPON: Final = "paygrade_coupon_id"
 METADATA_UNBILLED_ADDONS: Final = "paygrade_unbilled_addons"
 
 
@@ -175,6 +176,7 @@ def _translate(
         billing_period=plan.price.billing_period,
         interval_count=plan.price.interval_count,
         currency=truth.currency,
+        coupon_id=before.coupon_id if before else truth.metadata.get(METADATA_COUPON),
         status=truth.status,
         started_at=truth.started_at,
         provider=provider,

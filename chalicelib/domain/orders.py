@@ -36,6 +36,8 @@ class Order:
     addons: tuple[AddonOrder, ...] = ()
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     trial: bool | None = None
+    coupon: str | None = None
+    promotion_code: str | None = None
     success_url: str | None = None
     cancel_url: str | None = None
     billing_provider: str | None = None
@@ -87,6 +89,7 @@ class PricedOrder:
             *sorted(lines),
             *(f"{addon.id}@{addon.version}x{addon.quantity}" for addon in self.addons),
             f"trial={order.trial}",
+            f"coupon={order.coupon}/{order.promotion_code}",
             order.success_url or "",
             order.cancel_url or "",
             *(f"{key}={value}" for key, value in sorted(order.metadata.items())),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SUBSCRIPTION: Final = "subscription"
+PROMOTION_CODE: Final = "promotion_code"
 CHECKOUT_SESSION: Final = "checkout_session"
 
 

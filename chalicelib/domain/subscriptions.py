@@ -52,6 +52,7 @@ class Subscription:
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     billing_period: BillingPeriod | None = None
     interval_count: int = 1
+    coupon_id: str | None = None
     currency: str | None = None
     status: SubscriptionStatus
     started_at: datetime

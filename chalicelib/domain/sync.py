@@ -10,6 +10,15 @@ from chalicelib.domain.ids import PackageId
 from chalicelib.domain.plans import PackageKind
 
 
+class CouponKind(StrEnum):
+    """What is propagated besides plans and add-ons."""
+
+    COUPON = "coupon"
+
+
+SyncedKind = PackageKind | CouponKind
+
+
 class SyncTaskStatus(StrEnum):
     """Whether the providers know of the change."""
 
@@ -29,13 +38,14 @@ class SyncOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncTask:
-    """A change of one package that providers must be told of. Written in the transaction of the change itself.
+    """A change of one package or coupon (`package_id` is its id) that providers must be told of.
 
-    `status` and `error` sum up the `outcomes` at the providers that were asked so far.
+    Written in the transaction of the change itself. `status` and `error` sum up the `outcomes` at the providers
+    that were asked so far.
     """
 
     id: str
-    kind: PackageKind
+    kind: SyncedKind
     package_id: PackageId
     status: SyncTaskStatus
     reason: str
@@ -113,7 +123,7 @@ class PriceLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogLink:
-    """What one provider holds of one package.
+    """What one provider holds of one package, or of one coupon: then `package_id` is its id, `prices` its codes.
 
     The lease lets one worker at a time write to the provider for this package; it outlives any invocation, so
     a worker that lost it is no longer running. `generations` number the idempotency keys of steps that the
@@ -122,7 +132,7 @@ class CatalogLink:
     """
 
     provider: str
-    kind: PackageKind
+    kind: SyncedKind
     package_id: PackageId
     sync_status: SyncStatus
     billing_id: str | None = None

@@ -5,6 +5,7 @@ from chalicelib.domain.catalog_mirror import entity_metadata
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.convergence import (
     METADATA_ADDON_VERSIONS,
+    METADATA_COUPON,
     METADATA_CUSTOMER,
     METADATA_PLAN_VERSION,
     METADATA_UNBILLED_ADDONS,
@@ -45,6 +46,8 @@ def subscription_metadata(environment: Environment, claim: CheckoutSession) -> d
     if claim.addons:
         versions = {addon.id: addon.version for addon in claim.addons}
         marks[METADATA_ADDON_VERSIONS] = format_versions(versions)
+    if claim.coupon_id is not None:
+        marks[METADATA_COUPON] = claim.coupon_id
     if claim.unbilled_addons:
         marks[METADATA_UNBILLED_ADDONS] = format_versions(claim.unbilled_addons)
     return {**claim.metadata, **marks}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     ArchivedError,
@@ -19,6 +20,7 @@ from chalicelib.domain.subscriptions import Subscription
 from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Ports
 from chalicelib.services.listing import all_within
+from chalicelib.services.order_coupon import coupon_of
 from chalicelib.services.snapshots import published_version
 
 
@@ -34,6 +36,7 @@ class Placed:
     subscriptions: tuple[Subscription, ...]
     priced: PricedOrder
     trial: Trial | None = None
+    coupon: Coupon | None = None
 
 
 def place_order(ports: Ports, order: Order) -> Placed:
@@ -54,6 +57,7 @@ def place_order(ports: Ports, order: Order) -> Placed:
             addons[wished.id] = version
     _check_return_urls(ports, order)
     now = ports.clock.now()
+    priced = price_order(order, plan, addons, customer.currency, customer.country)
     return Placed(
         customer=customer,
         snapshot_version=snapshot.version,
@@ -61,7 +65,8 @@ def place_order(ports: Ports, order: Order) -> Placed:
             held.at(now) for held in all_within(ports.store, Subscription, order.customer_id)
         ),
         trial=_trial(ports, order, plan),
-        priced=price_order(order, plan, addons, customer.currency, customer.country),
+        coupon=coupon_of(ports, order, priced),
+        priced=priced,
     )
 
 

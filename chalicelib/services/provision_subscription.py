@@ -5,7 +5,7 @@ from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.checkout_sessions import CheckoutSession
-from chalicelib.domain.errors import StoreConflictError
+from chalicelib.domain.errors import StoreConflictError, invalid
 from chalicelib.domain.ids import SubscriptionId, derived_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
@@ -52,11 +52,17 @@ def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisio
 def _provide(
     ports: Ports, cause: Cause, order: Order, placed: Placed, wanted: SubscriptionId
 ) -> Provisioned:
+    if placed.coupon is not None and _begins_unpaid(placed):
+        detail = "A trial without payment method takes no coupon: give it to the checkout after it."
+        raise invalid(_coupon_param(order), "in_trial", detail)
     if not placed.priced.lines or _begins_unpaid(placed):
         return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
     seller = choose_seller(ports, order.billing_provider)
     if isinstance(seller, CheckoutProvider):
         return Provisioned(checkout=start_checkout(ports, cause, order))
+    if placed.coupon is not None:
+        detail = f"The billing provider {seller.name!r} takes no coupons."
+        raise invalid(_coupon_param(order), "unsupported", detail)
     return Provisioned(subscription=start_subscription(ports, cause, order, placed, seller, wanted))
 
 
@@ -107,6 +113,10 @@ def _grant(
         keeping_clear(slot, order.customer_id, placed.priced.plan.product_id),
     )
     return subscription
+
+
+def _coupon_param(order: Order) -> str:
+    return "coupon" if order.coupon is not None else "promotion_code"
 
 
 def _begins_unpaid(placed: Placed) -> bool:

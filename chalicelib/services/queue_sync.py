@@ -1,18 +1,24 @@
 """The outbox of catalog changes: a task in the change's own commit, and a message that hurries it along."""
 
 from chalicelib.domain.errors import NotFoundError, StoreUnavailableError
+from chalicelib.domain.ids import PackageId
 from chalicelib.domain.plans import Package
-from chalicelib.domain.sync import SyncTask, SyncTaskStatus, to_retry
+from chalicelib.domain.sync import SyncedKind, SyncTask, SyncTaskStatus, to_retry
 from chalicelib.ports import AtRevision, Message, Ports, Put, QueueName
 
 
 def new_task(ports: Ports, package: Package, reason: str) -> SyncTask:
     """The task that makes providers hear of a change of the package; for the change's commit."""
+    return new_task_for(ports, package.kind, package.id, reason)
+
+
+def new_task_for(ports: Ports, kind: SyncedKind, entity_id: str, reason: str) -> SyncTask:
+    """The task that makes providers hear of a change of this entity; for the change's commit."""
     now = ports.clock.now()
     return SyncTask(
         id=ports.ids.new("sync_"),
-        kind=package.kind,
-        package_id=package.id,
+        kind=kind,
+        package_id=PackageId(entity_id),
         status=SyncTaskStatus.PENDING,
         reason=reason,
         created_at=now,

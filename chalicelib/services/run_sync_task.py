@@ -6,9 +6,17 @@ from chalicelib.domain.errors import (
     ProviderRefusedError,
     StoreConflictError,
 )
-from chalicelib.domain.sync import SyncOutcome, SyncTask, SyncTaskStatus, after_outcomes, settled
+from chalicelib.domain.sync import (
+    CouponKind,
+    SyncOutcome,
+    SyncTask,
+    SyncTaskStatus,
+    after_outcomes,
+    settled,
+)
 from chalicelib.ports import AtRevision, Ports, Put
 from chalicelib.services.sync_catalog import sync_package
+from chalicelib.services.sync_coupon import sync_coupon
 
 
 def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
@@ -48,7 +56,11 @@ def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
 
 def _carry(ports: Ports, task: SyncTask, name: str) -> SyncOutcome:
     try:
-        sync_package(ports, ports.providers.get(name), task.kind, task.package_id)
+        provider = ports.providers.get(name)
+        if isinstance(task.kind, CouponKind):
+            sync_coupon(ports, provider, task.package_id)
+        else:
+            sync_package(ports, provider, task.kind, task.package_id)
     except (ProviderRefusedError, NotFoundError) as error:
         ports.monitor.event(
             "sync_failed",

@@ -27,6 +27,7 @@ from chalicelib.services.billed_order import billed_items, subscription_metadata
 from chalicelib.services.choose_provider import choose_checkout
 from chalicelib.services.clear_slot import claim, clear_slot, fence, take_in_payment
 from chalicelib.services.link_customer import link_customer
+from chalicelib.services.order_coupon import discount_at
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 
 # What a provider takes at most is a day from the moment it creates the session (docs.stripe.com/api/checkout).
@@ -108,6 +109,8 @@ def _new_session(
         quantities=priced.quantities,
         # A trial without a payment method begins without a checkout; with a checkout it is waived.
         trial_days=trial_days(trial, now) if trial and trial.payment_method_required else None,
+        coupon_id=placed.coupon.id if placed.coupon is not None else None,
+        discount=discount_at(ports, provider, order, placed.coupon),
         billing_period=priced.billing_period,
         interval_count=priced.interval_count,
         currency=priced.currency,
@@ -164,6 +167,7 @@ def _open(
         expires_at=session.expires_at,
         metadata=subscription_metadata(environment, session),
         trial_days=session.trial_days,
+        discount=session.discount,
     )
     try:
         return provider.open_checkout(request, f"paygrade:{environment.name}:checkout:{session.id}")

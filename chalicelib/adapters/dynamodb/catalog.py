@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from chalicelib.adapters.dynamodb.keys import Table
 from chalicelib.adapters.dynamodb.layout import Layout
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.features import Feature
 from chalicelib.domain.plans import Package, PackageVersion
 from chalicelib.domain.products import Product
@@ -21,6 +22,9 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     Product: Layout(
         kind="product", table=_T, partition="PRODUCTS", sort="P", in_partition=0, in_sort=1
+    ),
+    Coupon: Layout(
+        kind="coupon", table=_T, partition="COUPONS", sort="C", in_partition=0, in_sort=1
     ),
     # All plans (or add-ons) lie together; each one's versions and links have a partition of their own.
     Package: Layout(

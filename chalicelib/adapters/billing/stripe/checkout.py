@@ -90,6 +90,10 @@ def create_params(request: CheckoutRequest) -> "SessionCreateParams":
         data["trial_period_days"] = request.trial_days
         # Should the payment method be gone by then, the invoice is open and the usual dunning follows.
         data["trial_settings"] = {"end_behavior": {"missing_payment_method": "create_invoice"}}
+    if request.discount is not None and request.discount.code_billing_id is not None:
+        params["discounts"] = [{"promotion_code": request.discount.code_billing_id}]
+    elif request.discount is not None and request.discount.coupon_billing_id is not None:
+        params["discounts"] = [{"coupon": request.discount.coupon_billing_id}]
     if request.cancel_url is not None:
         params["cancel_url"] = request.cancel_url
     return params

@@ -11,6 +11,7 @@ from chalicelib.adapters.billing.stripe.connection import (
     Connection,
     Patience,
 )
+from chalicelib.adapters.billing.stripe.coupons import StripeCoupons
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.moves import StripeMoves
@@ -23,6 +24,7 @@ from chalicelib.domain.billing import (
     ProviderCustomer,
     ProviderSubscription,
 )
+from chalicelib.domain.coupons import CouponStep, ObservedCoupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
@@ -52,6 +54,8 @@ class StripeProvider:
             patience=patience,
         )
         self._meters = StripeMeters(connection)
+        self._coupons = StripeCoupons(connection)
+        self._page_url = connection.page_url
         self._catalog = StripeCatalog(connection, self._meters)
         self._customers = StripeCustomers(connection)
         self._checkout = StripeCheckout(connection)
@@ -85,6 +89,18 @@ class StripeProvider:
     def apply_meter(self, step: MeterStep) -> str:
         """See `UsageCharging`."""
         return self._meters.apply(step)
+
+    def coupon_url(self, billing_id: str) -> str | None:
+        """The coupon's page in Stripe's dashboard."""
+        return self._page_url(f"coupons/{billing_id}")
+
+    def observe_coupon(self, key: str) -> ObservedCoupon | None:
+        """See `Discounting`."""
+        return self._coupons.observe(key)
+
+    def apply_coupon(self, step: CouponStep) -> str:
+        """See `Discounting`."""
+        return self._coupons.apply(step)
 
     def ensure_customer(
         self, metadata: Mapping[str, str], idempotency_key: str
