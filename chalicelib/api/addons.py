@@ -2,6 +2,12 @@
 
 from chalice.app import Blueprint
 
+from chalicelib.api.diff_models import (
+    DiffOut,
+    ImpactOut,
+    diff_from_domain,
+    impact_from_domain,
+)
 from chalicelib.api.http import Call, Reply, endpoint
 from chalicelib.api.package_models import (
     AddonCreate,
@@ -14,6 +20,7 @@ from chalicelib.api.package_models import (
     addon_from_domain,
     changes_to_domain,
     content_to_domain,
+    counted,
 )
 from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, listed
 from chalicelib.domain.api_keys import Scope
@@ -21,8 +28,11 @@ from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plans import Package, PackageKind
 from chalicelib.services import (
     archive_package,
+    count_subscribers,
+    diff_package,
     edit_package,
     publish_package,
+    reckon_impact,
     rollback_package,
     schedule_publication,
     view_packages,
@@ -129,6 +139,38 @@ def delete_addon_draft(call: Call[NoBody, NoQuery]) -> DraftDeletedOut:
 
 @endpoint(
     bp,
+    "GET",
+    "/addons/{addon_id}/diff",
+    scope=Scope.CATALOG_READ,
+    summary="Compare the draft of an add-on with what is sold",
+    answer=DiffOut,
+)
+def diff_addon(call: Call[NoBody, NoQuery]) -> DiffOut:
+    """What publishing the draft would change, and for whom, if everybody got it."""
+    addon_id = PackageId(call.path["addon_id"])
+    return diff_from_domain(diff_package.diff_package(call.ports, _KIND, addon_id))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/addons/{addon_id}/impact",
+    scope=Scope.CATALOG_WRITE,
+    summary="Count whom the draft of an add-on affects",
+    answer=ImpactOut,
+    status=202,
+)
+def count_addon_impact(call: Call[NoBody, NoQuery]) -> ImpactOut:
+    """For more subscribers than are counted at once: the count is under way, and the diff shows how far it is.
+
+    It is of the draft as it is now; editing the draft makes it `stale`.
+    """
+    run = reckon_impact.start_impact(call.ports, _KIND, PackageId(call.path["addon_id"]))
+    return impact_from_domain(run.status, run.tally)
+
+
+@endpoint(
+    bp,
     "POST",
     "/addons/{addon_id}/publish",
     scope=Scope.CATALOG_WRITE,
@@ -209,11 +251,13 @@ def rollback_addon(call: Call[RollbackIn, NoQuery]) -> AddonOut:
     query=PageQuery,
 )
 def list_addon_versions(call: Call[NoBody, PageQuery]) -> ListOut[AddonOut]:
-    """Every published version, newest first."""
+    """Every published version, newest first, with the number of its live subscriptions."""
+    package = _get(call)
     views, cursor = view_packages.list_versions(
-        call.ports, _get(call), limit=call.query.limit, cursor=call.query.cursor
+        call.ports, package, limit=call.query.limit, cursor=call.query.cursor
     )
-    return listed(map(addon_from_domain, views), cursor)
+    counts = count_subscribers.count_subscribers(call.ports.store, _KIND, package.id)
+    return listed(counted(map(addon_from_domain, views), counts), cursor)
 
 
 @endpoint(

@@ -1,8 +1,9 @@
 """What plans and add-ons look like over HTTP."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -37,6 +38,7 @@ from chalicelib.domain.plans import (
     TrialEnd,
     TrialUnit,
 )
+from chalicelib.services.count_subscribers import SubscriberCounts
 from chalicelib.services.view_packages import PackageView, Which
 
 Entitlements = Annotated[tuple[EntitlementModel, ...], Field(max_length=200)]
@@ -162,11 +164,19 @@ class ScheduledPublicationOut(Wire):
     error: str | None
 
 
+class SubscribersOut(Wire):
+    """How many live subscriptions hold this version; not exact: at least so many."""
+
+    count: int
+    is_exact: bool
+
+
 class PackageOut(Wire):
     """One content of a plan or add-on.
 
     `version` is the number of the version shown; of a draft, of the version it would replace, or null.
     `revision` rises with every change and guards edits. `migration` is the latest of its subscribers.
+    `subscribers` is told in lists of versions only.
     """
 
     id: str
@@ -187,6 +197,7 @@ class PackageOut(Wire):
     created_at: datetime
     migration: MigrationOut | None = None
     scheduled_publication: ScheduledPublicationOut | None = None
+    subscribers: SubscribersOut | None = None
 
 
 class PlanOut(PackageOut):
@@ -211,6 +222,9 @@ class DraftDeletedOut(Wire):
     object: Literal["plan_draft", "addon_draft"]
     id: str
     deleted: Literal[True] = True
+
+
+P = TypeVar("P", bound=PackageOut)
 
 
 def content_to_domain(body: PlanCreate | AddonCreate) -> PackageContent:
@@ -271,6 +285,14 @@ def plan_from_domain(view: PackageView) -> PlanOut:
 def addon_from_domain(view: PackageView) -> AddonOut:
     """The add-on as it is shown."""
     return AddonOut(**_shared(view), max_quantity=view.content.max_quantity)
+
+
+def counted(shown: Iterable[P], counts: SubscriberCounts) -> Iterator[P]:
+    """The versions, each with the number of its subscribers."""
+    for one in shown:
+        held = counts.by_version[one.version or 0]
+        found = SubscribersOut(count=held, is_exact=counts.is_complete)
+        yield one.model_copy(update={"subscribers": found})
 
 
 def _shared(view: PackageView) -> dict[str, Any]:

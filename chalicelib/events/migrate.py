@@ -1,4 +1,4 @@
-"""Works off migrations, slice by slice."""
+"""Works off migrations, and counts what drafts would mean, slice by slice."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,12 @@ from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.adapters.sqs import queue_name
 from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.ids import PackageId
+from chalicelib.domain.plans import PackageKind
 from chalicelib.events.worker import LambdaDeadline, handle_messages
 from chalicelib.ports import Ports, QueueName
 from chalicelib.services.migrate_subscribers import continue_migration
+from chalicelib.services.reckon_impact import continue_impact
 from chalicelib.settings import stage
 
 bp = Blueprint(__name__)
@@ -16,9 +19,13 @@ bp = Blueprint(__name__)
 
 @bp.on_sqs_message(queue=queue_name(stage(), QueueName.MIGRATE), batch_size=1)
 def migrate(event: SQSEvent) -> None:
-    """The migration has gone on as far as this invocation's time allows."""
+    """The migration or the count has gone on as far as this invocation's time allows."""
     handle_messages(event, "migrate", _work)
 
 
 def _work(ports: Ports, cause: Cause, body: Mapping[str, str], deadline: LambdaDeadline) -> None:
-    continue_migration(ports, cause, body["migration_id"], deadline)
+    if "impact_of" in body:
+        package_id = PackageId(body["package_id"])
+        continue_impact(ports, PackageKind(body["impact_of"]), package_id, deadline)
+    else:
+        continue_migration(ports, cause, body["migration_id"], deadline)

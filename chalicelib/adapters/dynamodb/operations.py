@@ -11,6 +11,7 @@ from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.billing_events import BillingEvent
 from chalicelib.domain.due_publications import DuePublication
 from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.domain.impacts import ImpactRun
 from chalicelib.domain.migrations import MigrationRun
 from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
@@ -87,6 +88,15 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_partition=0,
         in_sort=1,
         index=Index(by="status", order=lambda run: sortable(run.started_at)),
+    ),
+    ImpactRun: Layout(
+        kind="impact",
+        table=_T,
+        partition="IMPACT",
+        sort="IMPACT",
+        in_partition=2,
+        in_sort=0,
+        expires_at=lambda run: run.updated_at + _REPORT_KEPT,
     ),
     DuePublication: Layout(
         kind="due_publication", table=_T, partition="DUE", sort="AT", in_partition=0, in_sort=3

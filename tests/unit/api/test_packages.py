@@ -128,6 +128,7 @@ def test_created_plan_is_a_draft_shown_whole(world: World) -> None:
         "created_at": "2026-01-15T12:00:00Z",
         "migration": None,
         "scheduled_publication": None,
+        "subscribers": None,
     }
     assert ok(world, "GET", "plans/pro") == made
     assert ok(world, "GET", "plans/pro?version=draft") == made

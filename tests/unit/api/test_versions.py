@@ -165,3 +165,40 @@ def test_unknown_rollout_is_refused(world: World) -> None:
     ok(world, "PATCH", "plans/free", {"name": "Next"})
     for body in ({"migration": "some"}, {"effective": "soon"}, {"nobody": 1}):
         assert refused(world, "POST", "plans/free/publish", body)[:2] == (422, "invalid")
+
+
+def test_diff_shows_what_changes_and_for_whom(world: World) -> None:
+    ok(world, "PATCH", "plans/free", {"name": "Next", "entitlements": []})
+    found = ok(world, "GET", "plans/free/diff")
+    assert found["from_version"] == 1
+    assert [(one["feature_id"], one["change"]) for one in found["entitlements"]] == [
+        ("sso", "removed")
+    ]
+    assert found["fields"] == [{"field": "name", "before": "Free", "after": "Next"}]
+    impact = found["impact"]
+    assert (impact["status"], impact["subscribers"]) == ("complete", 2)
+    assert impact["subscribers_by_version"] == {"1": 2}
+    [feature] = impact["features"]
+    assert (feature["feature_id"], feature["lost"], feature["gained"]) == ("sso", 2, 0)
+    assert sorted(feature["customers"]["lost"]) == ["ann", "bob"]
+    assert impact["monthly_revenue"] == []
+
+
+def test_diff_without_a_draft_is_refused(world: World) -> None:
+    assert refused(world, "GET", "plans/free/diff")[:2] == (409, "nothing_to_publish")
+    assert refused(world, "POST", "plans/free/impact")[:2] == (409, "nothing_to_publish")
+    assert refused(world, "GET", "plans/nope/diff")[:2] == (404, "not_found")
+    assert refused(world, "GET", "addons/free/diff")[:2] == (404, "not_found")
+
+
+def test_count_of_the_impact_is_started_and_found_again(world: World) -> None:
+    ok(world, "PATCH", "plans/free", {"entitlements": []})
+    assert ok(world, "POST", "plans/free/impact", status=202)["status"] == "running"
+
+
+def test_versions_tell_how_many_subscribe_to_each(world: World) -> None:
+    migrate(world)
+    versions = ok(world, "GET", "plans/free/versions?limit=1")
+    assert versions["data"][0]["subscribers"] == {"count": 2, "is_exact": True}
+    older = ok(world, "GET", f"plans/free/versions?cursor={versions['next_cursor']}")
+    assert [(one["version"], one["subscribers"]["count"]) for one in older["data"]] == [(1, 0)]
