@@ -108,8 +108,9 @@ def _described_step(step: CatalogStep | MeterStep) -> str:  # noqa: PLR0911 -- o
         case ArchivePrice(billing_id=billing_id):
             return f"archive price {billing_id}"
         case SetDefaultPrice(lookup_key=lookup_key):
-            name = (lookup_key or "none").rpartition(":")[2]
-            return f"default price {name}"
+            if lookup_key is None:
+                return "no default price"
+            return f"default price {lookup_key.rpartition(':')[2]}"
         case CreateMeter(meter=meter):
             return f"new meter {meter.display_name!r}"
         case UpdateMeter(meter=meter):

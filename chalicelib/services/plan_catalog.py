@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.catalog_changes import (
@@ -25,10 +26,13 @@ from chalicelib.domain.plans import Migration, Package, PackageKind
 from chalicelib.ports import Ports
 from chalicelib.services.catalog_document import read_state
 from chalicelib.services.change_catalog import carry_out, refusal
+from chalicelib.services.count_subscribers import count_subscribers
 from chalicelib.services.listing import all_within
 from chalicelib.services.rehearsal import rehearsed
-from chalicelib.services.subscriber_count import count_subscribers
 from chalicelib.services.view_packages import sold_version
+
+# A plan may have many changes; each count is some reads.
+_COUNTED_AT_MOST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +147,10 @@ def _with_effect(stage: Ports, change: Change, before: Sold | None) -> PlannedCh
     held = change.held
     subscribers = None
     if isinstance(held, HeldPackage):
-        subscribers = count_subscribers(stage.store, held.package.kind, held.id)
+        counts = count_subscribers(
+            stage.store, held.package.kind, held.id, at_most=_COUNTED_AT_MOST
+        )
+        subscribers = counts.by_version.total() if counts.is_complete else None
     return PlannedChange(change=change, billing=steps, subscribers=subscribers)
 
 
