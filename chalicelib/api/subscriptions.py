@@ -116,7 +116,7 @@ class ProvisioningOut(Wire):
     also={200: "Payment is required: send the customer to `checkout_url`."},
 )
 def post_subscription(call: Call[OrderIn, NoQuery]) -> Reply[ProvisioningOut]:
-    """Paid plans are provisioned after payment; all others, trials without a card and what is invoiced by hand at once."""
+    """Paid plans are provisioned after payment; free ones, trials without a card, what is invoiced by hand: at once."""
     result = provision_subscription(call.ports, call.cause, call.body.to_domain())
     if result.subscription is not None:
         held = from_domain(result.subscription.at(call.ports.clock.now()))

@@ -12,7 +12,8 @@ def choose_seller(ports: Ports, wished: str | None) -> CheckoutProvider | Direct
     One that can take a payment comes before one that only writes it down: who forgets to choose does not
     give anything away.
     """
-    names = ports.providers.names() if wished is None else (_known(ports, wished),)
+    require_known(ports, wished)
+    names = ports.providers.names() if wished is None else (wished,)
     direct: DirectProvider | None = None
     for name in names:
         provider = ports.providers.get(name)
@@ -31,7 +32,8 @@ def choose_checkout(ports: Ports, wished: str | None) -> CheckoutProvider:
         for able in checkout_providers(ports):
             return able
         raise BillingNotConfiguredError("The environment has no billing provider with a checkout.")
-    provider = ports.providers.get(_known(ports, wished))
+    require_known(ports, wished)
+    provider = ports.providers.get(wished)
     if isinstance(provider, CheckoutProvider):
         return provider
     raise invalid(
@@ -47,11 +49,11 @@ def checkout_providers(ports: Ports) -> Iterator[CheckoutProvider]:
             yield provider
 
 
-def _known(ports: Ports, wished: str) -> str:
-    if wished not in ports.providers.names():
+def require_known(ports: Ports, wished: str | None) -> None:
+    """Nothing, if the environment has that provider, or none is wished for."""
+    if wished is not None and wished not in ports.providers.names():
         raise invalid(
             "billing_provider",
             "unknown_provider",
             f"The environment has no billing provider {wished!r}.",
         )
-    return wished

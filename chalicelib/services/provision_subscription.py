@@ -12,7 +12,7 @@ from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.domain.trials import TrialUse, trial_end
 from chalicelib.ports import Absent, AtRevision, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
-from chalicelib.services.choose_provider import choose_seller
+from chalicelib.services.choose_provider import choose_seller, require_known
 from chalicelib.services.clear_slot import clear_slot, keeping_clear
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.snapshots import compile_for
@@ -33,6 +33,7 @@ class Provisioned:
 
 def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisioned:
     """The customer has the subscription, or a checkout that leads to it; a repeated operation finds its own result."""
+    require_known(ports, order.billing_provider)
     wanted = SubscriptionId(derived_id("subs_", "provision", cause.operation_id))
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)

@@ -16,9 +16,9 @@ from chalicelib.domain.errors import (
     ProviderUnavailableError,
     SubscriptionExistsError,
 )
-from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.ids import CustomerId, PackageId
 from chalicelib.domain.orders import Order
-from chalicelib.domain.plans import Package, PackageKind
+from chalicelib.domain.plans import Package, PackageKind, Trial, TrialUnit
 from chalicelib.domain.reconciliations import (
     DriftAction,
     DriftKind,
@@ -41,6 +41,8 @@ from tests.fakes.crashes import every_crash
 from tests.fakes.world import World, a_cause, an_order
 
 MONTHLY = a_price("m", 1000)
+TRIAL = Trial(duration=14, unit=TrialUnit.DAY)
+WITH_CARD = replace(TRIAL, payment_method_required=True)
 KEY = "pg_test_plan_pro"
 TASK = "sync_pro_1"
 
@@ -257,8 +259,10 @@ def test_paid_order_without_a_provider_is_refused() -> None:
 
 def test_order_at_an_unknown_provider_is_refused() -> None:
     world = selling()
+    world.publish("free")
     for sell in (
         lambda: provision(world, billing_provider="paypal"),
+        lambda: provision(world, plan_id=PackageId("free"), billing_provider="paypal"),
         lambda: start_checkout(world.ports, a_cause(), order(billing_provider="paypal")),
     ):
         with pytest.raises(InvalidError) as refused:
@@ -271,6 +275,30 @@ def test_checkout_at_a_provider_without_one_is_refused() -> None:
     with pytest.raises(InvalidError) as refused:
         start_checkout(world.ports, a_cause(), order(billing_provider="offline"))
     assert refused.value.violations[0].code == "no_checkout"
+
+
+def test_trial_goes_over_into_a_subscription_that_is_invoiced() -> None:
+    world = Business()
+    world.sell("pro", MONTHLY, entitlements=[a_value("sso", True)], trial=TRIAL)
+    world.customer()
+    trial = provision(world, billing_provider="offline").subscription
+    assert trial is not None
+    assert (trial.status, trial.provider) == (SubscriptionStatus.IN_TRIAL, None)
+    paid = provision(world, "op_2", billing_provider="offline").subscription
+    assert paid is not None
+    assert (paid.status, paid.provider) == (SubscriptionStatus.ACTIVE, "offline")
+    assert [held.id for held in world.subscriptions() if held.is_live] == [paid.id]
+
+
+def test_trial_that_needs_a_card_can_not_begin_where_no_card_is_taken() -> None:
+    world = Business()
+    world.sell("pro", MONTHLY, trial=WITH_CARD)
+    world.customer()
+    with pytest.raises(InvalidError) as refused:
+        provision(world, billing_provider="offline")
+    assert refused.value.violations[0].param == "trial"
+    assert world.store.get(CheckoutSession, ACME, "app") is None
+    assert provision(world, billing_provider="offline", trial=False).subscription is not None
 
 
 def test_second_subscription_of_the_product_is_refused_whoever_bills_the_first() -> None:
