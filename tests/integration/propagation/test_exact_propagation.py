@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -271,11 +270,10 @@ class ExactPropagation(RuleBasedStateMachine):
         return json.loads(answer.body)
 
 
-@pytest.mark.usefixtures("socket_disabled")
-class TestExactPropagation(ExactPropagation.TestCase):  # type: ignore[name-defined,misc]  # made by Hypothesis
-    settings = settings(
-        max_examples=2000 if IS_LONG else 100,
-        stateful_step_count=50 if IS_LONG else 25,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
+TestExactPropagation = ExactPropagation.TestCase
+TestExactPropagation.settings = settings(
+    max_examples=2000 if IS_LONG else 100,
+    stateful_step_count=50 if IS_LONG else 25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
