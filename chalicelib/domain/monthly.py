@@ -7,7 +7,7 @@ from typing import Final
 from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.plans import PackageVersion
 from chalicelib.domain.price_amounts import price_amount
-from chalicelib.domain.prices import BillingPeriod, Price, PriceModel
+from chalicelib.domain.prices import BillingPeriod, Price, PriceModel, Terms
 
 # A year has 365 days, and 365/7 weeks.
 _A_YEAR: Final[Mapping[BillingPeriod, Fraction]] = {
@@ -29,8 +29,8 @@ def monthly_amount(price: Price, quantity: int) -> Fraction:
 
 def monthly_charge(
     version: PackageVersion,
-    period: BillingPeriod,
-    currency: str,
+    terms: Terms,
+    country: str | None,
     quantity: int,
     units: Mapping[FeatureId, int],
 ) -> Fraction | None:
@@ -39,7 +39,9 @@ def monthly_charge(
     `quantity` is how often the package is held, `units` what is bought by the unit; what was not bought before is
     bought at its least.
     """
-    charged = version.prices_for(period, 1, currency)
+    charged = version.prices_for(
+        terms.billing_period, terms.interval_count, terms.currency, country
+    )
     if not any(price.billing_period is not None for price in charged):
         return None
     total = Fraction(0)

@@ -27,6 +27,7 @@ from chalicelib.domain.plans import (
     PackageVersion,
     version_key,
 )
+from chalicelib.domain.prices import Terms
 from chalicelib.domain.snapshots import (
     SnapshotDocument,
     VersionKey,
@@ -217,25 +218,20 @@ class _Reckoner:
             return found
         if mine.currency is None or mine.billing_period is None:
             return found
-        held_now = self._version((draft.kind, draft.id, number))
-        if not held_now.content.prices and not draft.content.prices:
-            return found
-        return replace(
-            found,
+        terms = Terms(
+            billing_period=mine.billing_period,
+            interval_count=mine.interval_count,
             currency=mine.currency,
-            before=self._charge(mine, number) or Fraction(0),
-            after=self._charge(mine, draft.number),
         )
-
-    def _charge(self, mine: Subscription, number: int) -> Fraction | None:
-        draft = self.draft
-        if mine.billing_period is None or mine.currency is None:
-            return None
-        version = self._version((draft.kind, draft.id, number))
         quantity = held_quantity(mine, draft.kind, draft.id)
-        return monthly_charge(
-            version, mine.billing_period, mine.currency, quantity, mine.quantities
+        now_held = self._version((draft.kind, draft.id, number))
+        if not now_held.content.prices and not draft.content.prices:
+            return found
+        before, after_all = (
+            monthly_charge(version, terms, customer.country, quantity, mine.quantities)
+            for version in (now_held, draft)
         )
+        return replace(found, currency=mine.currency, before=before or Fraction(0), after=after_all)
 
     def _document(self, customer: Customer, held: tuple[Subscription, ...]) -> SnapshotDocument:
         versions: dict[VersionKey, PackageVersion] = {}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import catalog, dev, events, keys, reconcile
+from infra.cli import catalog, dev, events, keys, migrations, reconcile
 from infra.cli.connection import Wanted
 from infra.cli.session import PANEL, AsJson, StateDir
 
@@ -19,6 +19,7 @@ app.command("dev")(dev.dev)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
+app.add_typer(migrations.app, name="migrations")
 app.command("reconcile")(reconcile.reconcile)
 
 

@@ -6,8 +6,11 @@ import pytest
 
 from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.monthly import monthly_amount, monthly_charge
-from chalicelib.domain.prices import BillingPeriod, PriceModel
+from chalicelib.domain.prices import BillingPeriod, PriceModel, Terms
 from tests.factories import a_price, a_seat_price, a_version
+
+MONTHLY = Terms(billing_period=BillingPeriod.MONTH, interval_count=1, currency="usd")
+YEARLY = Terms(billing_period=BillingPeriod.YEAR, interval_count=1, currency="usd")
 
 
 @pytest.mark.parametrize(
@@ -43,9 +46,9 @@ def test_charge_counts_units_that_are_bought_and_the_least_of_new_ones() -> None
         ]
     )
     units = {FeatureId("seats"): 4}
-    assert monthly_charge(version, BillingPeriod.MONTH, "usd", 1, units) == 1000 + 1200 + 20
+    assert monthly_charge(version, MONTHLY, None, 1, units) == 1000 + 1200 + 20
 
 
 def test_charge_on_terms_that_are_not_sold_is_none() -> None:
     version = a_version(prices=[a_price("base", 1000)])
-    assert monthly_charge(version, BillingPeriod.YEAR, "usd", 1, {}) is None
+    assert monthly_charge(version, YEARLY, None, 1, {}) is None
