@@ -1,4 +1,4 @@
-"""The catalog document over HTTP: the bodies that the single objects are created with, in four lists."""
+"""The catalog document over HTTP: the bodies that the single objects are created with, list by list."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import Field, PlainSerializer
 
+from chalicelib.api.coupons import CouponCreate
 from chalicelib.api.features import FeatureCreate
 from chalicelib.api.package_models import AddonCreate, PlanCreate, content_to_domain
 from chalicelib.api.products import ProductCreate
@@ -20,6 +21,7 @@ from chalicelib.domain.catalog_documents import (
     WantedPackage,
     wanted_document,
 )
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.features import Feature, Lifecycle
 from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plans import Migration, PackageKind
@@ -57,6 +59,12 @@ class CatalogPlan(PlanCreate):
     archived: _Archived = False
 
 
+class CatalogCoupon(CouponCreate):
+    """A coupon of the document."""
+
+    archived: _Archived = False
+
+
 class CatalogModel(Wire):
     """The whole catalog. In canonical form: in the order of ids, without what equals its default."""
 
@@ -64,6 +72,7 @@ class CatalogModel(Wire):
     products: Annotated[tuple[CatalogProduct, ...], Field(max_length=1000)] = ()
     addons: Annotated[tuple[CatalogAddon, ...], Field(max_length=1000)] = ()
     plans: Annotated[tuple[CatalogPlan, ...], Field(max_length=1000)] = ()
+    coupons: Annotated[tuple[CatalogCoupon, ...], Field(max_length=1000)] = ()
 
     def to_domain(self, now: datetime) -> WantedCatalog:
         """The same document inside."""
@@ -76,6 +85,9 @@ class CatalogModel(Wire):
             ),
             addons=tuple(_package(PackageKind.ADDON, one) for one in self.addons),
             plans=tuple(_package(PackageKind.PLAN, one) for one in self.plans),
+            coupons=tuple(
+                _with_status(one.to_domain(now), archived=one.archived) for one in self.coupons
+            ),
         )
 
 
@@ -217,7 +229,7 @@ def _changes(planned: Sequence[PlannedChange]) -> tuple[CatalogChangeOut, ...]:
     )
 
 
-T = TypeVar("T", Feature, Product)
+T = TypeVar("T", Feature, Product, Coupon)
 
 
 def _with_status(one: T, *, archived: bool) -> T:

@@ -60,6 +60,22 @@ class CouponCreate(Wire):
     promotion_code: Annotated[str, Field(pattern=CODE_PATTERN)] | None = None
     metadata: Metadata = Field(default_factory=dict)
 
+    def to_domain(self, now: datetime) -> Coupon:
+        """The coupon, as it is created now."""
+        return Coupon(
+            id=CouponId(self.id),
+            name=self.name,
+            percent_off=None if self.percent_off is None else Decimal(str(self.percent_off)),
+            amounts_off=tuple(
+                AmountOff(amount=one.amount, currency=one.currency) for one in self.amounts_off
+            ),
+            duration=self.duration,
+            duration_months=self.duration_months,
+            promotion_code=self.promotion_code,
+            metadata=self.metadata,
+            created_at=now,
+        )
+
 
 class CouponUpdate(Wire):
     """What may change of a coupon; its money may not. Absent fields stay."""
@@ -101,20 +117,7 @@ class CouponOut(Wire):
 )
 def create_coupon(call: Call[CouponCreate, NoQuery]) -> Reply[CouponOut]:
     """Billing providers are told of it. An id or a promotion code that is taken is refused with `already_exists`."""
-    body = call.body
-    wanted = Coupon(
-        id=CouponId(body.id),
-        name=body.name,
-        percent_off=None if body.percent_off is None else Decimal(str(body.percent_off)),
-        amounts_off=tuple(
-            AmountOff(amount=one.amount, currency=one.currency) for one in body.amounts_off
-        ),
-        duration=body.duration,
-        duration_months=body.duration_months,
-        promotion_code=body.promotion_code,
-        metadata=body.metadata,
-        created_at=call.ports.clock.now(),
-    )
+    wanted = call.body.to_domain(call.ports.clock.now())
     coupon, created = manage_coupons.create_coupon(call.ports, call.cause, wanted)
     return Reply(_shown(call.ports, coupon), status=201 if created else 200)
 

@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.features import Feature, Lifecycle, default_usage_kind
 from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plain import plain
@@ -29,6 +30,7 @@ class CatalogKind(StrEnum):
     PRODUCT = "product"
     ADDON = "addon"
     PLAN = "plan"
+    COUPON = "coupon"
 
     @property
     def section(self) -> str:
@@ -73,6 +75,7 @@ class CatalogState:
     products: tuple[Product, ...] = ()
     addons: tuple[HeldPackage, ...] = ()
     plans: tuple[HeldPackage, ...] = ()
+    coupons: tuple[Coupon, ...] = ()
 
     @property
     def drafts(self) -> tuple[str, ...]:
@@ -89,10 +92,11 @@ class WantedCatalog:
     products: tuple[Product, ...] = ()
     addons: tuple[WantedPackage, ...] = ()
     plans: tuple[WantedPackage, ...] = ()
+    coupons: tuple[Coupon, ...] = ()
 
 
-Held = Feature | Product | HeldPackage
-Wanted = Feature | Product | WantedPackage
+Held = Feature | Product | HeldPackage | Coupon
+Wanted = Feature | Product | WantedPackage | Coupon
 
 
 def held_of(state: CatalogState, kind: CatalogKind) -> Mapping[str, Held]:
@@ -117,6 +121,7 @@ def document_of(state: CatalogState) -> Document:
         CatalogKind.PRODUCT.section: _in_order(map(canonical, state.products)),
         CatalogKind.ADDON.section: _in_order(_published(state.addons)),
         CatalogKind.PLAN.section: _in_order(_published(state.plans)),
+        CatalogKind.COUPON.section: _in_order(map(canonical, state.coupons)),
     }
 
 
@@ -149,6 +154,8 @@ def canonical(one: Held | Wanted) -> Document:
     if isinstance(one, Feature):
         if one.usage_kind is default_usage_kind(one.type, one.meter):
             found.pop("usage_kind", None)
+    elif isinstance(one, Coupon) and one.percent_off is not None:
+        found["percent_off"] = float(one.percent_off)  # no money: a number for the API, too
     elif isinstance(one, WantedPackage):
         found |= canonical_content(one.content)
     return found
@@ -186,10 +193,12 @@ def _in_order(documents: Iterable[Document]) -> list[Document]:
     return sorted(documents, key=lambda one: str(one["id"]))
 
 
-_SERVERS_OWN: Final = frozenset({"status", "version", "created_at", "kind", "content"})
+_SERVERS_OWN: Final = frozenset(
+    {"status", "version", "created_at", "incarnation", "kind", "content"}
+)
 
 
-def _with_status(one: Feature | Product | WantedPackage) -> Document:
+def _with_status(one: Feature | Product | WantedPackage | Coupon) -> Document:
     found = {name: value for name, value in _set_fields(one).items() if name not in _SERVERS_OWN}
     if one.status is Lifecycle.ARCHIVED:
         found["archived"] = True

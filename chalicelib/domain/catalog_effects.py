@@ -15,6 +15,7 @@ from chalicelib.domain.billing import (
     UpdatePrice,
     UpdateProduct,
 )
+from chalicelib.domain.catalog_changes import Action
 from chalicelib.domain.features import Feature
 from chalicelib.domain.ids import FeatureId
 from chalicelib.domain.meters import CreateMeter, MeterStep, ObservedMeter, UpdateMeter
@@ -46,6 +47,13 @@ def expected_steps(
 
     desired = mirrored(after)
     return () if desired is None else _described(package_steps(desired, _held(mirrored(before))))
+
+
+def coupon_step(action: Action, name: str) -> str:
+    """What will be done about a coupon; one that comes back from the archive is a new one there."""
+    if action is Action.ARCHIVE:
+        return f"archive coupon {name!r}"
+    return f"{'update' if action is Action.UPDATE else 'new'} coupon {name!r}"
 
 
 def _held(mirror: PackageMirror | None) -> ObservedPackage:

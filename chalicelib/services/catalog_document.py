@@ -1,6 +1,7 @@
 """The whole catalog, read: the one state that documents are made of and compared with."""
 
 from chalicelib.domain.catalog_documents import CatalogState, HeldPackage
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.features import Feature
 from chalicelib.domain.plans import Package, PackageKind
 from chalicelib.domain.products import Product
@@ -16,6 +17,7 @@ def read_state(store: Store) -> CatalogState:
         products=all_within(store, Product),
         addons=_held(store, PackageKind.ADDON),
         plans=_held(store, PackageKind.PLAN),
+        coupons=all_within(store, Coupon),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.catalog_changes import Action, Change
 from chalicelib.domain.catalog_documents import HeldPackage, WantedPackage, canonical
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.errors import DomainError, InvalidError, Violation, invalid
 from chalicelib.domain.features import Feature, Lifecycle
 from chalicelib.domain.plans import Migration, Package, PackageContent, PackageKind, Rollout
@@ -15,6 +16,7 @@ from chalicelib.ports import Ports
 from chalicelib.services import (
     archive_package,
     edit_package,
+    manage_coupons,
     manage_features,
     manage_products,
     publish_package,
@@ -55,6 +57,8 @@ def _carry_out(ports: Ports, cause: Cause, change: Change, migration: Migration)
         _change_feature(ports, cause, change, one)
     elif isinstance(one, Product):
         _change_product(ports, cause, change, one)
+    elif isinstance(one, Coupon):
+        _change_coupon(ports, cause, change, one)
     else:
         _change_package(ports, cause, change, migration)
 
@@ -95,6 +99,29 @@ def _change_product(ports: Ports, cause: Cause, change: Change, wanted: Product)
             changes["metadata"] = _whole(held.metadata, wanted.metadata)
             version = _now(held.version, held.status)
             manage_products.edit_product(ports, cause, held.id, changes, version=version)
+
+
+def _change_coupon(ports: Ports, cause: Cause, change: Change, wanted: Coupon) -> None:
+    match change.action:
+        case Action.CREATE:
+            manage_coupons.create_coupon(ports, cause, wanted)
+        case Action.ARCHIVE:
+            manage_coupons.archive_coupon(ports, cause, wanted.id)
+        case Action.UNARCHIVE:
+            manage_coupons.unarchive_coupon(ports, cause, wanted.id)
+        case _:
+            held = change.held
+            assert isinstance(held, Coupon)  # noqa: S101 -- only what is there is updated
+            names = {one.path.partition(".")[0] for one in change.differences}
+            faults = [
+                Violation(param=name, code="immutable", detail=f"{name} of a coupon never changes.")
+                for name in sorted(names - {"name", "metadata"})
+            ]
+            if faults:
+                raise InvalidError(faults)
+            changes = {"name": wanted.name, "metadata": _whole(held.metadata, wanted.metadata)}
+            version = _now(held.version, held.status)
+            manage_coupons.edit_coupon(ports, cause, held.id, changes, version=version)
 
 
 def _change_package(ports: Ports, cause: Cause, change: Change, migration: Migration) -> None:

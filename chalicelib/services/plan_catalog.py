@@ -19,7 +19,8 @@ from chalicelib.domain.catalog_documents import (
     WantedCatalog,
     state_hash,
 )
-from chalicelib.domain.catalog_effects import Sold, expected_steps
+from chalicelib.domain.catalog_effects import Sold, coupon_step, expected_steps
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.errors import DomainError, InvalidError, Violation
 from chalicelib.domain.features import Feature
 from chalicelib.domain.plans import Migration, Package, PackageKind
@@ -133,10 +134,14 @@ def _follows_from(fault: Violation, missing: Iterable[str]) -> bool:
 
 
 def _with_effect(stage: Ports, change: Change, before: Sold | None) -> PlannedChange:
+    one = change.wanted or change.held
+    is_told = bool(stage.providers.names())
+    if isinstance(one, Coupon) and is_told:
+        return PlannedChange(change=change, billing=(coupon_step(change.action, one.name),))
     if change.kind not in (CatalogKind.ADDON, CatalogKind.PLAN):
         return PlannedChange(change=change)
     steps: tuple[str, ...] = ()
-    if stage.providers.names():
+    if is_told:
         steps = expected_steps(
             before,
             _sold(stage, change),

@@ -20,7 +20,7 @@ from infra.cli.errors import CliError
 Document = dict[str, Any]
 Node = MutableMapping[str, Any]
 
-SECTIONS: Final = ("features", "products", "addons", "plans")
+SECTIONS: Final = ("features", "products", "addons", "plans", "coupons")
 HEADER: Final = "The price list. Amounts are in minor units (2900 usd = $29.00)."
 ENTITLEMENTS: Final = "entitlements"
 PRICES: Final = "prices"

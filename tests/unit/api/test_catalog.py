@@ -109,9 +109,15 @@ def plan(catalog: Json, plan_id: str) -> Json:
 # --- the document -------------------------------------------------------------------------------
 
 
-def test_catalog_of_nothing_is_four_empty_lists(world: World) -> None:
+def test_catalog_of_nothing_is_empty_lists(world: World) -> None:
     found = pulled(world)
-    assert found["catalog"] == {"features": [], "products": [], "addons": [], "plans": []}
+    assert found["catalog"] == {
+        "features": [],
+        "products": [],
+        "addons": [],
+        "plans": [],
+        "coupons": [],
+    }
     assert (found["object"], found["environment"], found["drafts"]) == ("catalog", "test", [])
     assert len(found["hash"]) == 64
 
@@ -467,6 +473,53 @@ def test_object_changed_meanwhile_is_not_overwritten(world: World) -> None:
     world.store.before_commit = None
     assert (answer.status, answer.json["code"]) == (409, "version_conflict")
     assert world.send("GET", "/v1/plans/pro?version=draft").json["name"] == "Theirs"
+
+
+COUPONS: list[Json] = [
+    {"id": "ten", "name": "Ten", "percent_off": 10.5, "promotion_code": "TEN"},
+    {
+        "id": "five",
+        "name": "Five",
+        "amounts_off": [{"amount": 500, "currency": "usd"}],
+        "duration": "repeating",
+        "duration_months": 3,
+        "metadata": {"a": "1"},
+    },
+]
+
+
+def test_coupons_are_made_renamed_archived_and_back(world: World) -> None:
+    report = applied(world, copied(coupons=COUPONS))
+    assert steps(report)[-2:] == ["create coupon:five", "create coupon:ten"]
+    assert report["changes"][-1]["effect"]["stripe"] == ["new coupon 'Ten'"]
+    found = pulled(world)["catalog"]
+    assert found["coupons"] == [COUPONS[1], COUPONS[0]]
+    assert applied(world, found)["changes"] == []
+    changed = copied(coupons=COUPONS)
+    changed["coupons"][1] |= {"name": "Five off", "metadata": {"b": "2"}}
+    changed["coupons"][0]["archived"] = True
+    assert steps(applied(world, changed)) == ["update coupon:five", "archive coupon:ten"]
+    assert world.send("GET", "/v1/coupons/five").json["metadata"] == {"b": "2"}
+    back = copied(coupons=COUPONS)
+    assert steps(applied(world, back)) == ["update coupon:five", "unarchive coupon:ten"]
+    assert diffed(world, back)["changes"] == []
+    assert diffed(world, CATALOG)["unmanaged"] == ["coupon:five", "coupon:ten"]
+
+
+def test_money_of_a_coupon_never_changes(world: World) -> None:
+    applied(world, copied(coupons=COUPONS))
+    changed = copied(coupons=COUPONS)
+    changed["coupons"][0]["percent_off"] = 20
+    changed["coupons"][1]["duration_months"] = 4
+    assert refused(world, changed) == {
+        "coupons[0].percent_off": "immutable",
+        "coupons[1].duration_months": "immutable",
+    }
+
+
+def test_coupon_that_contradicts_itself_is_refused_with_its_place(world: World) -> None:
+    found = refused(world, {"coupons": [{"id": "x", "name": "X"}]})
+    assert found == {"coupons[0].percent_off": "required"}
 
 
 # --- bad documents ------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ features:
 
 
 def catalog_of(**sections: Any) -> Json:
-    return {"features": [], "products": [], "addons": [], "plans": [], **sections}
+    return {"features": [], "products": [], "addons": [], "plans": [], "coupons": [], **sections}
 
 
 def test_object_removed_and_one_added_leave_the_others_comments() -> None:
