@@ -7,6 +7,14 @@ from typing import Any
 import pytest
 
 import app
+from chalicelib.domain.reconciliations import (
+    Drift,
+    DriftAction,
+    DriftKind,
+    Reconciliation,
+    ReconciliationStatus,
+)
+from chalicelib.ports import Absent, Put
 from infra.cli import session
 from tests.unit.api.world import World
 from tests.unit.cli.conftest import Shell
@@ -222,6 +230,35 @@ def test_drift_ends_with_two_when_the_catalog_differs(stage: Stage, file: Path) 
     result = stage.run("drift", "prices.yaml")
     assert result.exit_code == 2
     assert '~ name: "SSO" -> "Single sign-on"' in result.stdout
+
+
+@pytest.mark.parametrize(("action", "code"), [(DriftAction.REPORTED, 2), (DriftAction.REPAIRED, 0)])
+def test_drift_ends_with_two_when_a_provider_was_left_to_differ(
+    stage: Stage, file: Path, action: DriftAction, code: int
+) -> None:
+    stage.ok("apply", "prices.yaml", "--yes")
+    now = stage.world.clock.now()
+    found = Drift(
+        kind=DriftKind.PRICE_CHANGED,
+        entity="plan:pro",
+        ours={"amount": 1},
+        theirs=None,
+        action=action,
+    )
+    run = Reconciliation(
+        id="rec_1",
+        status=ReconciliationStatus.SUCCEEDED,
+        trigger="test",
+        drifts=(found,),
+        started_at=now,
+        updated_at=now,
+        finished_at=now,
+    )
+    stage.world.store.commit(Put(run, Absent()))
+    result = stage.run("drift", "prices.yaml")
+    assert result.exit_code == code, result.output
+    assert "Billing providers, by rec_1 (succeeded):" in result.stdout
+    assert ("plan:pro" in result.stdout) is (code == 2)
 
 
 @pytest.mark.parametrize(

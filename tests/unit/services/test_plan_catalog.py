@@ -20,7 +20,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.features import Feature, FeatureType
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
-from chalicelib.domain.plans import Package, PackageKind, PricingType
+from chalicelib.domain.plans import Migration, Package, PackageKind, PricingType
 from chalicelib.domain.prices import Price, PriceModel
 from chalicelib.domain.subscribers import Subscriber
 from chalicelib.ports import Absent, AtRevision, Delete, Message, Put, QueueName
@@ -101,6 +101,17 @@ def test_subscribers_that_are_too_many_to_count_are_not_counted(world: World) ->
         )
     [change] = planned(world, a_catalog(wanted("pro", a_price(amount=2000)))).changes
     assert change.subscribers is None
+
+
+def test_all_customers_are_migrated_by_the_version_that_an_apply_publishes(world: World) -> None:
+    apply(world, a_catalog(wanted("pro", a_price())))
+    changed = a_catalog(wanted("pro", a_price(amount=2000)))
+    planned(world, changed, migration=Migration.ALL_CUSTOMERS)
+    assert read_state(world.store).plans[0].package.latest_version == 1
+    apply(world, changed, migration=Migration.ALL_CUSTOMERS)
+    sold = read_state(world.store).plans[0].sold
+    assert sold is not None
+    assert (sold.number, sold.migration) == (2, Migration.ALL_CUSTOMERS)
 
 
 # --- providers ----------------------------------------------------------------------------------
