@@ -21,7 +21,13 @@ from chalicelib.domain.catalog_documents import (
 )
 from chalicelib.domain.catalog_effects import Sold, coupon_step, expected_steps
 from chalicelib.domain.coupons import Coupon
-from chalicelib.domain.errors import DomainError, InvalidError, Violation
+from chalicelib.domain.errors import (
+    DomainError,
+    InvalidError,
+    StoreUnavailableError,
+    VersionConflictError,
+    Violation,
+)
 from chalicelib.domain.features import Feature
 from chalicelib.domain.plans import Migration, Package, PackageKind
 from chalicelib.ports import Ports
@@ -110,6 +116,8 @@ def _rehearse(
             before = _sold(stage, change)
             try:
                 carry_out(stage, cause, change, migration)
+            except (StoreUnavailableError, VersionConflictError):
+                raise  # no fault of the document
             except DomainError as error:
                 refused.append((change, error))
             else:

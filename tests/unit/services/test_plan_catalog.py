@@ -17,6 +17,7 @@ from chalicelib.domain.errors import (
     StateMovedError,
     StoreConflictError,
     StoreUnavailableError,
+    VersionConflictError,
 )
 from chalicelib.domain.features import Feature, FeatureType
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
@@ -26,7 +27,7 @@ from chalicelib.domain.subscribers import Subscriber
 from chalicelib.ports import Absent, AtRevision, Delete, Message, Put, QueueName
 from chalicelib.services.apply_catalog import apply_catalog
 from chalicelib.services.catalog_document import read_state
-from chalicelib.services.plan_catalog import PlannedCatalog, plan_catalog
+from chalicelib.services.plan_catalog import PlannedCatalog, plan_catalog, plan_from
 from chalicelib.services.rehearsal import rehearsed
 from tests.factories import a_content, a_feature, a_price, a_product
 from tests.fakes.world import World, a_cause
@@ -223,6 +224,37 @@ def test_draft_made_between_a_crash_and_the_next_plan_is_only_published(world: W
 def _die_at_publication(writes: Any) -> None:
     if any(getattr(write.record, "number", None) == 1 for write in writes):
         raise StoreUnavailableError("gone")
+
+
+def test_database_that_is_away_is_no_fault_of_the_document(world: World) -> None:
+    apply(world, a_catalog(wanted("pro", a_price())))
+    changed = a_catalog(wanted("pro", a_price(amount=2000)))
+    reads = iter(range(1000))
+
+    def fail(*_: Any) -> None:
+        if next(reads) == 2:
+            raise StoreUnavailableError("gone")
+
+    world.store.on_get = fail
+    with pytest.raises(StoreUnavailableError):
+        planned(world, changed)
+
+
+def test_object_changed_while_it_is_planned_is_a_conflict(world: World) -> None:
+    catalog = a_catalog(features=(a_feature("a"),))
+    apply(world, catalog)
+    state = read_state(world.store)
+    held = state.features[0]
+    world.put(replace(held, name="theirs", version=2))
+    with pytest.raises(VersionConflictError):
+        plan_from(
+            world.ports,
+            a_cause(),
+            state,
+            a_catalog(features=(replace(held, name="ours"),)),
+            prune=False,
+            migration=Migration.NEW_CUSTOMERS,
+        )
 
 
 # --- trying out ---------------------------------------------------------------------------------
