@@ -242,7 +242,11 @@ class ProviderSubscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEvent:
-    """A verified notification: a hint about whose truth to look at again, never truth itself."""
+    """A verified notification: a hint about whose truth to look at again, never truth itself.
+
+    `about_customer`: it can tell of a change of a subscription, an invoice or the customer itself. Whatever else
+    happens at the provider is found by reconciliation, by object state.
+    """
 
     id: str
     type: str
@@ -251,6 +255,7 @@ class ProviderEvent:
     api_version: str | None
     object_id: str | None
     customer_billing_id: str | None
+    about_customer: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

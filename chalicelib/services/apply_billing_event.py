@@ -16,9 +16,6 @@ from chalicelib.domain.references import Reference, customer_namespace
 from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
 from chalicelib.services.converge_customer import converge_customer
 
-# What can change a subscription, an invoice or the customer itself. Everything else is kept and left alone:
-# edits of products and prices are found by reconciliation, by object state.
-_ABOUT_CUSTOMERS = ("checkout.session.", "customer.", "invoice.", "charge.", "refund.")
 _ABOUT_SUBSCRIPTIONS = "customer.subscription."
 
 
@@ -58,7 +55,7 @@ def _why_ignored(ports: Ports, event: ProviderEvent) -> str | None:
         return "wrong_mode"
     if event.api_version != ports.environment.billing_api_version:
         return "wrong_api_version"
-    if not event.type.startswith(_ABOUT_CUSTOMERS):
+    if not event.about_customer:
         return "not_about_a_customer"
     if event.customer_billing_id is None:
         return "names_no_customer"

@@ -96,8 +96,8 @@ def test_event_delivered_twice_at_once_makes_one_subscription() -> None:
 @pytest.mark.parametrize(
     ("event_type", "fields", "reason"),
     [
-        ("product.updated", {}, "not_about_a_customer"),
-        ("payment_method.attached", {}, "not_about_a_customer"),
+        ("product.updated", {"about_customer": False}, "not_about_a_customer"),
+        ("payment_method.attached", {"about_customer": False}, "not_about_a_customer"),
         ("customer.updated", {"customer_billing_id": None}, "names_no_customer"),
         ("customer.subscription.updated", {"live": True}, "wrong_mode"),
         ("customer.subscription.updated", {"api_version": "2020-01-01"}, "wrong_api_version"),
