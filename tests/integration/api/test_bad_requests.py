@@ -31,6 +31,8 @@ LISTS: Final = [
     for one in ALL
     if {"limit", "cursor"} <= {param["name"] for param in one.operation["parameters"]}
 ]
+# Bodies without which an operation can't be asked.
+BODIES: Final = {"rollback": '{"version": 1}'}
 REQUIRED: Final = {"customer_id": "acme", "entity": "plan:pro", "session_id": "cs_1"}
 
 
@@ -56,7 +58,7 @@ def send(deployment: Deployment, described: Described, path: str, **more: Any) -
         "Content-Type": "application/json",
         **more.pop("headers", {}),
     }
-    body = more.pop("body", None)
+    body = more.pop("body", BODIES.get(described.path.rpartition("/")[2]))
     return deployment.request(described.method, path, body, headers=headers, **more)
 
 

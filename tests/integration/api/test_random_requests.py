@@ -133,6 +133,7 @@ def _object(draw: st.DrawFn, schema: Mapping[str, Any]) -> Any:
 _OF_TYPE: Final = {
     "string": _text,
     "integer": _integer,
+    "number": lambda _: st.floats(0, 100, allow_nan=False),
     "boolean": lambda _: st.booleans(),
     "null": lambda _: st.none(),
     "array": _array,
