@@ -1,0 +1,1 @@
+"""What telling Stripe of a change costs."""
