@@ -36,6 +36,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
     raw: bool = False,
     secret_answer: bool = False,
     also: Mapping[int, str] | None = None,
+    name: str | None = None,
     media_type: str = "application/json",
 ) -> Callable[[Handler[B, Q, A]], Callable[..., Response]]:
     """The handler serves `method path`; its docstring's paragraphs describe the operation.
@@ -55,6 +56,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
         raw: The handler reads `call.raw` itself; the body is neither parsed nor its type looked at.
         secret_answer: The answer is never stored, so a repetition is not replayed.
         also: Further successful statuses and what they mean.
+        name: The operation's id, if the handler's own name is not unique.
         media_type: Of a successful answer that is no model.
     """
 
@@ -62,7 +64,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
         operation = Operation(
             method=method,
             path=path if root else BASE_PATH + path,
-            name=handler.__name__,
+            name=name or handler.__name__,
             tag=bp._import_name.rpartition(".")[2],  # noqa: SLF001 -- Chalice offers no other way to it
             summary=summary,
             description=_paragraphs(handler.__doc__),
@@ -84,7 +86,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
 
         view.operation = operation  # type: ignore[attr-defined]
         # An empty list keeps Chalice from answering 415 in a shape of its own.
-        bp.route(operation.path, methods=[method], content_types=[], name=handler.__name__)(view)
+        bp.route(operation.path, methods=[method], content_types=[], name=operation.name)(view)
         return view
 
     return register
