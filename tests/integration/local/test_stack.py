@@ -29,7 +29,9 @@ ITEM: Any = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
 @pytest.fixture(autouse=True)
 def _no_stripe_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("STRIPE_SECRET_KEY", raising=False)
+    # STRIPE_CLI tells tests where that program is; it is none of the app's.
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_CLI"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
