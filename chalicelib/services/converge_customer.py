@@ -20,6 +20,7 @@ from chalicelib.domain.subscriptions import Subscription
 from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Anyhow, AtRevision, Ports, Put, Write
 from chalicelib.services.audit import entry
+from chalicelib.services.link_customer import refuse_strangers_account
 from chalicelib.services.listing import all_within
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
@@ -138,6 +139,8 @@ def _fetch(
     listed = provider.list_subscriptions(customer_billing_id) if customer_billing_id else ()
     seen = {truth.billing_id for truth in listed}
     asked = [provider.get_subscription(billing_id) for billing_id in sorted(held_there - seen)]
+    if customer_billing_id is not None and None in asked:
+        refuse_strangers_account(provider, customer_billing_id)
     if hinted is not None and hinted not in seen | held_there:
         found = provider.get_subscription(hinted)
         if found is not None and found.customer_billing_id == customer_billing_id:

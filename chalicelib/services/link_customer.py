@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.billing import BillingLink, SyncStatus
+from chalicelib.domain.billing import BillingLink, ProviderCustomer, SyncStatus
 from chalicelib.domain.catalog_mirror import entity_metadata
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import NotFoundError, ProviderRefusedError, StoreConflictError
@@ -40,7 +40,11 @@ def link_customer(ports: Ports, customer: Customer, provider: BillingProvider) -
 def forget_deleted(
     ports: Ports, cause: Cause, customer_id: CustomerId, provider: BillingProvider
 ) -> bool:
-    """Whether the customer was deleted at the provider; if so, we hold no link there any more."""
+    """Whether the customer was deleted at the provider; if so, we hold no link there any more.
+
+    Raises:
+        ProviderRefusedError: The provider never had such a customer; see `refuse_strangers_account`.
+    """
     return retried(lambda: _forget_deleted(ports, cause, customer_id, provider))
 
 
@@ -49,7 +53,9 @@ def _forget_deleted(
 ) -> bool:
     customer = ports.store.get(Customer, customer_id)
     billing_id = customer.billing_id(provider.name) if customer is not None else None
-    if customer is None or billing_id is None or not _is_gone(provider, billing_id):
+    if customer is None or billing_id is None:
+        return False
+    if not refuse_strangers_account(provider, billing_id).deleted:
         return False
     links = tuple(link for link in customer.links if link.provider != provider.name)
     unlinked = replace(customer, links=links, version=customer.version + 1)
@@ -57,6 +63,24 @@ def _forget_deleted(
     audit = entry(ports, cause, f"customer:{customer_id}", "customer.unlinked", before)
     ports.store.commit(Put(unlinked, AtRevision(number=customer.version)), Put(audit, Absent()))
     return True
+
+
+def refuse_strangers_account(provider: BillingProvider, billing_id: str) -> ProviderCustomer:
+    """The provider's customer, deleted perhaps, but one that it knows.
+
+    A provider remembers what it deleted. One that has never heard of a customer we are linked to is most likely
+    another account, reached by a wrong key: believing it would end every subscription there is.
+
+    Raises:
+        ProviderRefusedError: It has never heard of the customer.
+    """
+    found = provider.get_customer(billing_id)
+    if found is None:
+        raise ProviderRefusedError(
+            f"{provider.name} does not know the customer {billing_id!r}: is this another account's key?",
+            provider_code="unknown_customer",
+        )
+    return found
 
 
 def _is_gone(provider: BillingProvider, billing_id: str) -> bool:

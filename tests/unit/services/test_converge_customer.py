@@ -7,6 +7,7 @@ from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.decisions import DeniedReason
 from chalicelib.domain.errors import (
     NotFoundError,
+    ProviderRefusedError,
     ProviderUnavailableError,
     StoreConflictError,
 )
@@ -16,6 +17,7 @@ from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.ports import Absent, Put
 from chalicelib.services.converge_customer import converge_customer
+from chalicelib.services.link_customer import forget_deleted
 from chalicelib.services.manage_customers import set_customer_status
 from chalicelib.services.start_checkout import start_checkout
 from tests.factories import (
@@ -206,6 +208,21 @@ def test_converge_customer_deleted_at_the_provider_loses_access() -> None:
     world.billing.delete_customer("cus_000003")
     world.converge()
     assert not world.check("sso").decision.has_access
+
+
+def test_converge_at_another_account_refuses_and_takes_nothing_away() -> None:
+    world = a_shop()
+    world.buy()
+    world.converge()
+    world.billing.customers.clear()
+    world.billing.subscriptions.clear()
+    with pytest.raises(ProviderRefusedError) as refused:
+        world.converge()
+    assert refused.value.provider_code == "unknown_customer"
+    assert world.check("sso").decision.has_access
+    with pytest.raises(ProviderRefusedError):
+        forget_deleted(world.ports, a_cause(), ACME, world.billing)
+    assert world.stored_customer().billing_id("stripe") is not None
 
 
 def test_converge_customer_unlinked_meanwhile_still_asks_for_what_it_holds() -> None:
