@@ -21,6 +21,7 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
+from chalicelib.domain.reconciliations import DriftPolicy
 
 R = TypeVar("R", bound="Record")
 
@@ -432,6 +433,7 @@ class Environment:
     public_url: str
     return_origins: tuple[str, ...]
     billing_api_version: str
+    drift_policy: DriftPolicy = DriftPolicy.RESTORE
 
 
 class Deadline(Protocol):

@@ -33,6 +33,7 @@ class Settings:
     stripe_api_base: str
     stripe_secret_key: str | None
     stripe_webhook_secrets: tuple[str, ...]
+    drift_policy: str = "restore"
 
     def __repr__(self) -> str:
         """Only what may stand in a log."""
@@ -77,7 +78,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         billing_providers=_billing_providers(values, has_stripe=stripe_key is not None),
         stripe_secret_key=stripe_key,
         stripe_webhook_secrets=_webhook_secrets(values),
+        drift_policy=_drift_policy(values),
     )
+
+
+def _drift_policy(values: Mapping[str, str]) -> str:
+    policy = values.get("PAYGRADE_DRIFT_POLICY", "restore")
+    if policy not in ("restore", "report"):
+        raise SettingsError("PAYGRADE_DRIFT_POLICY is 'restore' or 'report'.")
+    return policy
 
 
 def _aws_keys(values: Mapping[str, str]) -> tuple[str, str, str | None] | None:

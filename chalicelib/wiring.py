@@ -18,6 +18,7 @@ from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.errors import BillingNotConfiguredError
+from chalicelib.domain.reconciliations import DriftPolicy
 from chalicelib.ports import (
     BillingProvider,
     Clock,
@@ -56,6 +57,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             public_url=loaded.public_url,
             return_origins=loaded.return_origins,
             billing_api_version=settings.STRIPE_API_VERSION,
+            drift_policy=DriftPolicy(loaded.drift_policy),
         ),
         store=store,
         snapshots=_snapshot_reader(loaded, clock, monitor),

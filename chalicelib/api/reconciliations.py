@@ -12,12 +12,19 @@ from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.reconciliations import (
     DriftAction,
     DriftKind,
+    DriftPolicy,
     Reconciliation,
     ReconciliationStatus,
 )
 from chalicelib.services.reconcile import start_reconciliation
 
 bp = Blueprint(__name__)
+
+
+class ReconciliationIn(Wire):
+    """What is done about drift of the catalog; left out, the environment's policy counts."""
+
+    policy: DriftPolicy | None = None
 
 
 class DriftOut(Wire):
@@ -37,6 +44,7 @@ class ReconciliationOut(Wire):
     id: str
     status: ReconciliationStatus
     trigger: str
+    policy: DriftPolicy
     started_at: datetime
     finished_at: datetime | None
     counts: dict[str, int]
@@ -51,6 +59,7 @@ def from_domain(run: Reconciliation) -> ReconciliationOut:
         id=run.id,
         status=run.status,
         trigger=run.trigger,
+        policy=run.policy,
         started_at=run.started_at,
         finished_at=run.finished_at,
         counts=dict(run.counts),
@@ -75,12 +84,16 @@ def from_domain(run: Reconciliation) -> ReconciliationOut:
     "/reconciliations",
     scope=Scope.OPERATIONS_WRITE,
     summary="Start a reconciliation",
+    body=ReconciliationIn,
     answer=ReconciliationOut,
     status=202,
 )
-def post_reconciliation(call: Call[NoBody, NoQuery]) -> ReconciliationOut:
-    """A run is under way; if one was already, that one is returned. Poll it until it is not `running`."""
-    return from_domain(start_reconciliation(call.ports, call.cause.actor))
+def post_reconciliation(call: Call[ReconciliationIn, NoQuery]) -> ReconciliationOut:
+    """A run is under way; if one was already, that one is returned. Poll it until it is not `running`.
+
+    With the `policy` `report` nothing is changed in a provider's catalog; one that is returned keeps its own.
+    """
+    return from_domain(start_reconciliation(call.ports, call.cause.actor, call.body.policy))
 
 
 @endpoint(

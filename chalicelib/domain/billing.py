@@ -64,13 +64,17 @@ class MirrorProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedPrice:
-    """A price as the provider holds it; `fingerprint` is recomputed from its money, not read from metadata."""
+    """A price as the provider holds it; `fingerprint` is recomputed from its money, not read from metadata.
+
+    `money` says to a person what is charged; nothing is compared by it.
+    """
 
     billing_id: str
     lookup_key: str | None
     fingerprint: str
     active: bool
     metadata: Mapping[str, str]
+    money: Mapping[str, object] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

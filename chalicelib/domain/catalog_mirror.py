@@ -1,6 +1,7 @@
 """The mapping of plans and add-ons to a billing provider, and the steps from what it holds to what it must hold.
 
-Both are pure: propagation executes the steps, reconciliation names them as drift, tests use them as they are.
+Both are pure: propagation executes the steps, tests use them as they are; what reconciliation tells of the same
+differences is in `catalog_drift`.
 """
 
 import re
@@ -164,7 +165,8 @@ def matching_prices(
     """For each desired price, by lookup key, the observed one that serves for it already or can again."""
     if observed is None:
         return {}
-    matches = ((price.lookup_key, _best_match(price, observed)) for price in desired.prices)
+    slots = frozenset(price.lookup_key for price in desired.prices)
+    matches = ((price.lookup_key, _best_match(price, observed, slots)) for price in desired.prices)
     return {key: match for key, match in matches if match is not None}
 
 
@@ -178,10 +180,13 @@ def _lacks(theirs: Mapping[str, str], ours: Mapping[str, str]) -> bool:
     return any(theirs.get(key) != value for key, value in ours.items())
 
 
-def _best_match(price: MirrorPrice, observed: ObservedProduct) -> ObservedPrice | None:
+def _best_match(
+    price: MirrorPrice, observed: ObservedProduct, slots: frozenset[str]
+) -> ObservedPrice | None:
     """The observed price with this money that was made for this slot: the active one if there is one.
 
-    The lookup key says which slot that is; metadata does for those whose key was handed on. So no price serves two.
+    The lookup key says which slot that is; metadata does for those whose key was handed on, or overwritten with
+    what is no slot of ours. So no price serves two.
     """
     matches = [
         candidate
@@ -190,7 +195,7 @@ def _best_match(price: MirrorPrice, observed: ObservedProduct) -> ObservedPrice 
         and (
             candidate.lookup_key == price.lookup_key
             or (
-                candidate.lookup_key is None
+                candidate.lookup_key not in slots
                 and candidate.metadata.get("paygrade_entity_id") == price.price.id
             )
         )

@@ -119,13 +119,24 @@ class ObservedCode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CouponTerms:
+    """What no provider lets be changed once the coupon is there."""
+
+    percent_off: Decimal | None
+    amounts_off: Mapping[str, int]
+    duration: str
+    duration_months: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedCoupon:
-    """The coupon as the provider holds it, and its codes."""
+    """The coupon as the provider holds it, and its codes. `terms` None: the provider does not tell them."""
 
     billing_id: str
     name: str | None
     metadata: Mapping[str, str]
     codes: tuple[ObservedCode, ...]
+    terms: CouponTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +191,16 @@ def mirror_coupon(coupon: Coupon, metadata: Mapping[str, str], environment: str)
     )
 
 
+def terms_of(coupon: Coupon) -> CouponTerms:
+    """What the coupon takes off, and for how long."""
+    return CouponTerms(
+        percent_off=coupon.percent_off,
+        amounts_off={one.currency: one.amount for one in coupon.amounts_off},
+        duration=coupon.duration.value,
+        duration_months=coupon.duration_months,
+    )
+
+
 def coupon_steps(desired: MirrorCoupon, observed: ObservedCoupon | None) -> tuple[CouponStep, ...]:
     """What turns the observed coupon into the desired one, in an order that is safe to stop after any step."""
     codes = observed.codes if observed is not None else ()
@@ -197,7 +218,9 @@ def coupon_steps(desired: MirrorCoupon, observed: ObservedCoupon | None) -> tupl
         steps.append(UpdateCoupon(mirror=desired))
     wanted = desired.coupon.promotion_code
     if wanted is not None:
-        held = next((code for code in codes if code.code.lower() == wanted.lower()), None)
+        # Codes that were switched off may have the same text; the active one is the one that counts.
+        ranked = sorted(codes, key=lambda code: not code.active)
+        held = next((code for code in ranked if code.code.lower() == wanted.lower()), None)
         if held is None:
             steps.append(CreateCode(key=desired.key, code=wanted, metadata=desired.metadata))
         elif not held.active:

@@ -126,7 +126,7 @@ def package_steps(
             steps.append(
                 UpdateMeter(billing_id=held.billing_id, meter=meter, reactivate=not held.active)
             )
-    for product in (*desired.products, *_retired(desired, observed)):
+    for product in (*desired.products, *retired_products(desired, observed)):
         steps += steps_between(product, observed.products.get(product.product_key))
     return (
         *(step for step in steps if not _takes_away(step)),
@@ -148,7 +148,7 @@ def _takes_away(step: CatalogStep | MeterStep) -> bool:
     return isinstance(step, ArchivePrice)
 
 
-def _retired(desired: PackageMirror, observed: ObservedPackage) -> Sequence[MirrorProduct]:
+def retired_products(desired: PackageMirror, observed: ObservedPackage) -> Sequence[MirrorProduct]:
     """The products of usage-based prices that are no longer sold, as they must be from now on."""
     wanted = {product.product_key for product in desired.products}
     return [

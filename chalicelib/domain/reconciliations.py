@@ -13,6 +13,13 @@ class DriftAction(StrEnum):
     REPORTED = "reported"
 
 
+class DriftPolicy(StrEnum):
+    """What is done about a provider's catalog that is not ours any more: made good, or only told of."""
+
+    RESTORE = "restore"
+    REPORT = "report"
+
+
 class DriftKind(StrEnum):
     """What differs. The name says which side is behind."""
 
@@ -29,14 +36,35 @@ class DriftKind(StrEnum):
     CUSTOMER_DELETED = "customer_deleted"
     PRODUCT_MISSING = "product_missing"
     PRODUCT_CHANGED = "product_changed"
+    PRODUCT_METADATA = "product_metadata"
+    PRODUCT_ARCHIVED = "product_archived"
+    PRODUCT_UNARCHIVED = "product_unarchived"
     PRICE_MISSING = "price_missing"
     PRICE_CHANGED = "price_changed"
+    PRICE_ARCHIVED = "price_archived"
+    PRICE_METADATA = "price_metadata"
+    PRICE_LOOKUP_KEY = "price_lookup_key"
     PRICE_EXTRA = "price_extra"
     DEFAULT_PRICE_CHANGED = "default_price_changed"
     METER_MISSING = "meter_missing"
     METER_CHANGED = "meter_changed"
+    METER_ARCHIVED = "meter_archived"
+    COUPON_MISSING = "coupon_missing"
+    COUPON_CHANGED = "coupon_changed"
+    COUPON_TERMS = "coupon_terms"
+    COUPON_EXTRA = "coupon_extra"
+    COUPON_CODE = "coupon_code"
     SYNC_STUCK = "sync_stuck"
     EVENT_STUCK = "event_stuck"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What differs, before anybody decides what to do about it; None: that side has nothing there."""
+
+    kind: DriftKind
+    ours: Mapping[str, object] | None
+    theirs: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +91,7 @@ class Phase(StrEnum):
 
     OUTBOX = "outbox"
     CATALOG = "catalog"
+    COUPONS = "coupons"
     CUSTOMERS = "customers"
     EVENTS = "events"
 
@@ -74,6 +103,7 @@ class Reconciliation:
     id: str
     status: ReconciliationStatus
     trigger: str
+    policy: DriftPolicy = DriftPolicy.RESTORE
     phase: Phase = Phase.OUTBOX
     cursor: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)

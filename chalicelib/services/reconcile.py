@@ -10,9 +10,15 @@ from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.errors import NotFoundError, StoreConflictError
-from chalicelib.domain.reconciliations import Phase, Reconciliation, ReconciliationStatus
+from chalicelib.domain.reconciliations import (
+    DriftPolicy,
+    Phase,
+    Reconciliation,
+    ReconciliationStatus,
+)
 from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName
-from chalicelib.services.reconcile_pages import PAGES, Page
+from chalicelib.services.reconcile_pages import PAGES
+from chalicelib.services.reconcile_parts import Page
 
 _DRIFTS_KEPT: Final = 300
 # What one page may take at worst: with less than this left the next invocation goes on.
@@ -23,8 +29,13 @@ _ALIVE: Final = timedelta(minutes=10)
 _GIVE_UP: Final = timedelta(hours=1)
 
 
-def start_reconciliation(ports: Ports, trigger: str) -> Reconciliation:
-    """A run is under way: a new one, or the one that still is. A run that went silent is set going again."""
+def start_reconciliation(
+    ports: Ports, trigger: str, policy: DriftPolicy | None = None
+) -> Reconciliation:
+    """A run is under way: a new one, or the one that still is. A run that went silent is set going again.
+
+    A new one has this policy, or the environment's; one that is under way keeps its own.
+    """
     now = ports.clock.now()
     newest = ports.store.list_within(Reconciliation, limit=1, newest_first=True).items
     if newest and newest[0].status is ReconciliationStatus.RUNNING:
@@ -38,6 +49,7 @@ def start_reconciliation(ports: Ports, trigger: str) -> Reconciliation:
         id=ports.ids.new("rec_"),
         status=ReconciliationStatus.RUNNING,
         trigger=trigger,
+        policy=policy or ports.environment.drift_policy,
         started_at=now,
         updated_at=now,
     )
@@ -77,7 +89,7 @@ def continue_reconciliation(
         if deadline.remaining_seconds() < _PAGE_SECONDS:
             _send(ports, run)
             return run
-        page = PAGES[run.phase](ports, cause, run.cursor)
+        page = PAGES[run.phase](ports, cause, run.policy, run.cursor)
         try:
             run = _advance(ports, run, page)
         except StoreConflictError:

@@ -5,7 +5,7 @@ from typing import Final
 
 from chalicelib.domain.billing import SyncStatus
 from chalicelib.domain.catalog_mirror import entity_metadata
-from chalicelib.domain.coupons import Coupon, coupon_steps, mirror_coupon
+from chalicelib.domain.coupons import Coupon, MirrorCoupon, coupon_steps, mirror_coupon
 from chalicelib.domain.errors import NotFoundError, ProviderRefusedError
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.sync import CatalogLink, CouponKind, PriceLink
@@ -25,15 +25,7 @@ def sync_coupon(ports: Ports, provider: BillingProvider, coupon_id: str) -> int:
         raise NotFoundError("coupon", coupon_id)
     if not isinstance(provider, Discounting):
         return 0
-    environment = ports.environment
-    metadata = entity_metadata(
-        "coupon",
-        coupon.id,
-        f"coupons/{coupon.id}",
-        environment=environment.name,
-        public_url=environment.public_url,
-    )
-    desired = mirror_coupon(coupon, metadata, environment.name)
+    desired = wanted_coupon(ports, coupon)
     link = ports.store.get(CatalogLink, CouponKind.COUPON, coupon_id, provider.name)
     fresh = CatalogLink(
         provider=provider.name,
@@ -70,6 +62,19 @@ def sync_coupon(ports: Ports, provider: BillingProvider, coupon_id: str) -> int:
     )
     _store(ports, link, settled)
     return len(steps)
+
+
+def wanted_coupon(ports: Ports, coupon: Coupon) -> MirrorCoupon:
+    """How the coupon must look at any provider of this environment."""
+    environment = ports.environment
+    metadata = entity_metadata(
+        "coupon",
+        coupon.id,
+        f"coupons/{coupon.id}",
+        environment=environment.name,
+        public_url=environment.public_url,
+    )
+    return mirror_coupon(coupon, metadata, environment.name)
 
 
 def _store(ports: Ports, before: CatalogLink | None, after: CatalogLink) -> None:

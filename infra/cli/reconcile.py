@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,6 +15,13 @@ DRIFT_FOUND: Final = 2
 POLL_SECONDS: Final = 0.5
 
 
+class Policy(StrEnum):
+    """What is done about drift of a provider's catalog."""
+
+    RESTORE = "restore"
+    REPORT = "report"
+
+
 @command
 def reconcile(
     session: Session,
@@ -24,12 +32,24 @@ def reconcile(
     timeout: Annotated[
         float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait.")
     ] = 600,
+    policy: Annotated[
+        Policy | None,
+        typer.Option(
+            "--policy", help="Restore what differs in a provider's catalog, or only report it."
+        ),
+    ] = None,
 ) -> int:
     """Compare everything with the billing providers and repair what differs.
 
     Exit code 0: no drift. 2: drift was found (the report says what was repaired). 1: it failed.
     """
-    run = session.api.post(path("reconciliations"))
+    body = None if policy is None else {"policy": policy.value}
+    run = session.api.post(path("reconciliations"), body)
+    if policy is not None and run["policy"] != policy.value:
+        raise CliError(
+            f"{run['id']} was under way already, with the policy '{run['policy']}'; try again when it has ended.",
+            code="policy_differs",
+        )
     if not wait:
         session.output.data(run)
         session.output.line(f"{run['id']} is {run['status']}.")

@@ -89,3 +89,23 @@ def test_run_that_takes_too_long_is_left_alone(
     result = connected("reconcile", "--timeout", "25")
     assert result.exit_code == 1
     assert result.stderr == "Error: rec_1 is still running after 25 s; it goes on without us.\n"
+
+
+def test_policy_is_asked_for_by_name(api: FakeApi, connected: Shell) -> None:
+    api.on("POST /v1/reconciliations", {**run("succeeded"), "policy": "report"}, status=202)
+    assert connected("reconcile", "--policy", "report").exit_code == 0
+    assert api.sent(0) == {"policy": "report"}
+
+
+def test_policy_other_than_that_of_the_run_under_way_ends_with_one(
+    api: FakeApi, connected: Shell
+) -> None:
+    api.on("POST /v1/reconciliations", {**run("running"), "policy": "restore"}, status=202)
+    result = connected("reconcile", "--policy", "report")
+    assert result.exit_code == 1
+    assert "rec_1 was under way already, with the policy 'restore'" in result.stderr
+
+
+def test_policy_that_there_is_not_is_refused(api: FakeApi, connected: Shell) -> None:
+    assert connected("reconcile", "--policy", "adopt").exit_code != 0
+    assert api.requests == []

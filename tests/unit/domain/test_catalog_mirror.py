@@ -21,6 +21,7 @@ from chalicelib.domain.billing import (
     UpdatePrice,
     UpdateProduct,
 )
+from chalicelib.domain.catalog_drift import package_differences
 from chalicelib.domain.catalog_mirror import (
     is_billed,
     lookup_key,
@@ -31,6 +32,7 @@ from chalicelib.domain.catalog_mirror import (
 )
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import PackageId
+from chalicelib.domain.package_mirror import ObservedPackage, PackageMirror, package_steps
 from chalicelib.domain.plans import PackageKind, PricingType
 from chalicelib.domain.prices import Price
 from tests.factories import a_package, a_price, a_seat_price, a_version
@@ -333,6 +335,18 @@ def test_steps_from_any_product_lead_to_exactly_the_mirror(
     for step in steps_between(desired, observed):
         provider.do(step)
     assert_mirrors(provider.product, desired)
+
+
+@given(wanted_products(), observed_products())
+def test_differences_are_told_exactly_when_there_are_steps(
+    desired: MirrorProduct, observed: ObservedProduct | None
+) -> None:
+    wanted = PackageMirror(products=(desired,), meters=())
+    products = {} if observed is None else {desired.product_key: observed}
+    held = ObservedPackage(products=products, meters={})
+    found = package_differences(wanted, held)
+    assert bool(found) == bool(package_steps(wanted, held))
+    assert all(one.ours != one.theirs for one in found)
 
 
 @given(wanted_products(), observed_products(), st.data())

@@ -18,12 +18,13 @@ from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.reconciliations import (
     DriftAction,
     DriftKind,
+    DriftPolicy,
     Phase,
     Reconciliation,
     ReconciliationStatus,
 )
 from chalicelib.domain.subscriptions import SubscriptionStatus
-from chalicelib.domain.sync import SyncTaskStatus
+from chalicelib.domain.sync import CatalogLink, SyncTaskStatus
 from chalicelib.ports import QueueName
 from chalicelib.services.apply_billing_event import keep_billing_event, receive_billing_event
 from chalicelib.services.manage_customers import update_customer
@@ -92,6 +93,7 @@ def test_reconcile_at_rest_finds_nothing_and_changes_nothing() -> None:
         "packages": 3,
         "skipped": 0,
         "failed": 0,
+        "coupons": 0,
         "customers": 3,
         "events": 0,
     }
@@ -216,21 +218,21 @@ def add_price(world: World) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (archive_price, [DriftKind.PRICE_CHANGED, DriftKind.DEFAULT_PRICE_CHANGED]),
+        (archive_price, [DriftKind.PRICE_ARCHIVED, DriftKind.DEFAULT_PRICE_CHANGED]),
         (
             lambda world: world.billing.edit_price(world.price_id("pro", "m"), lookup_key=None),
-            [DriftKind.PRICE_CHANGED],
+            [DriftKind.PRICE_LOOKUP_KEY],
         ),
         (
             lambda world: world.billing.edit_price(
                 world.price_id("pro", "m"), lookup_key=None, metadata={}
             ),
-            [DriftKind.PRICE_MISSING, DriftKind.DEFAULT_PRICE_CHANGED, DriftKind.PRICE_EXTRA],
+            [DriftKind.PRICE_MISSING, DriftKind.PRICE_EXTRA, DriftKind.DEFAULT_PRICE_CHANGED],
         ),
         (add_price, [DriftKind.PRICE_EXTRA]),
         (
             delete_product,
-            [DriftKind.PRODUCT_MISSING, DriftKind.PRICE_MISSING, DriftKind.DEFAULT_PRICE_CHANGED],
+            [DriftKind.PRODUCT_MISSING],
         ),
         (
             lambda world: world.billing.edit_product(KEY, name="Hacked"),
@@ -238,11 +240,11 @@ def add_price(world: World) -> None:
         ),
         (
             lambda world: world.billing.edit_product(KEY, active=False),
-            [DriftKind.PRODUCT_CHANGED],
+            [DriftKind.PRODUCT_ARCHIVED],
         ),
         (
             lambda world: world.billing.edit_product(KEY, metadata={}),
-            [DriftKind.PRODUCT_CHANGED],
+            [DriftKind.PRODUCT_METADATA],
         ),
         (
             lambda world: world.billing.edit_product(KEY, default_price=None),
@@ -558,3 +560,43 @@ def test_reconcile_goes_through_all_pages_of_plans_and_addons() -> None:
     run = reconcile(world)
     assert run.counts["packages"] == 46
     assert [entity for _, entity, _ in drifts(run)] == ["plan:plan_22", "addon:addon_22"]
+
+
+def test_reconcile_what_the_provider_refuses_to_make_good_is_still_told_of() -> None:
+    world = a_business()
+    world.billing.edit_product(KEY, name="Hacked")
+    world.billing.fail("apply", ProviderRefusedError("No such permission."), times=9)
+    (drift,) = reconcile(world).drifts
+    assert (drift.kind, drift.action) == (DriftKind.PRODUCT_CHANGED, REPORTED)
+    assert (drift.ours, drift.theirs) == (
+        {"product": KEY, "name": "Pro"},
+        {"product": KEY, "name": "Hacked"},
+    )
+
+
+def test_reconcile_only_reporting_pushes_nothing_and_still_follows_subscriptions() -> None:
+    world = a_business()
+    world.billing.edit_product(KEY, name="Hacked")
+    update_customer(world.ports, a_cause(), ACME, {"name": "Acme Ltd"}, None)
+    world.billing.cancel(the_subscription(world))
+    writes = calls_of(world, ["apply", "update_customer", "ensure_customer"])
+    run = start_reconciliation(world.ports, "test", DriftPolicy.REPORT)
+    done = continue_reconciliation(world.ports, a_cause(), run.id, FakeDeadline())
+    assert drifts(done)[0] == (DriftKind.PRODUCT_CHANGED, "plan:pro", REPORTED)
+    assert not world.check("sso").decision.has_access
+    assert calls_of(world, ["apply", "update_customer", "ensure_customer"]) == writes
+
+
+def test_start_reconciliation_while_one_runs_keeps_its_policy() -> None:
+    world = World()
+    first = start_reconciliation(world.ports, "schedule")
+    again = start_reconciliation(world.ports, "api", DriftPolicy.REPORT)
+    assert (again.id, again.policy) == (first.id, DriftPolicy.RESTORE)
+
+
+def test_reconcile_of_a_provider_configured_later_is_only_told_of_when_reporting() -> None:
+    world = a_business()
+    del world.store.records[CatalogLink, world.link().identity]
+    run = start_reconciliation(world.ports, "test", DriftPolicy.REPORT)
+    done = continue_reconciliation(world.ports, a_cause(), run.id, FakeDeadline())
+    assert drifts(done) == [(DriftKind.PRODUCT_MISSING, "plan:pro", REPORTED)]

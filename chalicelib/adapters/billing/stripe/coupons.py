@@ -3,12 +3,15 @@
 No step needs an idempotency key: a coupon has an id of ours, and a code is single among the active ones.
 """
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
 from chalicelib.domain.coupons import (
     CouponStep,
+    CouponTerms,
     CreateCode,
     CreateCoupon,
     DeleteCoupon,
@@ -39,7 +42,7 @@ class StripeCoupons:
         found = self._at.attempt(
             _COUPONS,
             Effect.READ,
-            lambda: self._at.v1.coupons.retrieve(key),
+            lambda: self._at.v1.coupons.retrieve(key, {"expand": ["currency_options"]}),
             lambda error: is_benign(error, Benign.MISSING),
         )
         if found is None:
@@ -52,6 +55,7 @@ class StripeCoupons:
             name=value.get("name"),
             metadata=dict(value.get("metadata") or {}),
             codes=self._codes(key),
+            terms=coupon_terms(value),
         )
 
     def _codes(self, key: str) -> tuple[ObservedCode, ...]:
@@ -128,6 +132,24 @@ class StripeCoupons:
             if held.active and held.code.lower() == step.code.lower():
                 return held.billing_id
         raise ProviderRefusedError(f"The promotion code {step.code!r} leads to another coupon.")
+
+
+def coupon_terms(value: Mapping[str, Any]) -> CouponTerms:
+    """What Stripe's coupon takes off; needs `currency_options` expanded."""
+    percent, amount = value.get("percent_off"), value.get("amount_off")
+    amounts = {
+        currency: option["amount_off"]
+        for currency, option in (value.get("currency_options") or {}).items()
+        if option.get("amount_off") is not None
+    }
+    if amount is not None:
+        amounts[value["currency"]] = amount
+    return CouponTerms(
+        percent_off=None if percent is None else Decimal(str(percent)),
+        amounts_off=amounts,
+        duration=value["duration"],
+        duration_months=value.get("duration_in_months"),
+    )
 
 
 def coupon_params(mirror: MirrorCoupon) -> "CouponCreateParams":

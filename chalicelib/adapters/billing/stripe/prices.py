@@ -100,7 +100,22 @@ def observed_price(value: Json, event_names: Mapping[str, str] | None = None) ->
         fingerprint=_fingerprint(value, event_names or {}),
         active=value["active"],
         metadata=dict(value.get("metadata") or {}),
+        money=_money(value),
     )
+
+
+def _money(value: Json) -> dict[str, object]:
+    recurring = value.get("recurring") or {}
+    amount, fraction = _amount(value, "unit_amount")
+    told = {
+        "currency": value["currency"],
+        "amount": amount,
+        "amount_decimal": None if fraction is None else canonical_decimal(fraction),
+        "billing_period": recurring.get("interval"),
+        "interval_count": recurring.get("interval_count"),
+        "tiers_mode": value.get("tiers_mode"),
+    }
+    return {name: one for name, one in told.items() if one is not None}
 
 
 def _fingerprint(value: Json, event_names: Mapping[str, str]) -> str:

@@ -42,7 +42,9 @@ def create(acct: Account, params: Obj) -> Obj:
     if params.get("amount_off", 1) < 1:
         raise malformed("Invalid positive integer", "amount_off", "parameter_invalid_integer")
     coupon_id = params.get("id") or acct.ids.new("coupon")
-    if acct.store.get("coupon", coupon_id) is not None:
+    held = acct.store.get("coupon", coupon_id)
+    # A deleted coupon's id may be used again.
+    if held is not None and not held.get("_deleted"):
         raise StripeError("Coupon already exists.", code="resource_already_exists", param="id")
     coupon = acct.new(
         "coupon",
