@@ -18,6 +18,7 @@ from chalicelib.domain.billing import (
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
@@ -370,6 +371,15 @@ class Discounting(Protocol):
 
     def apply_coupon(self, step: CouponStep) -> str:
         """The step is done; returns the id of what it made or changed. Repeating it does nothing more."""
+        ...
+
+
+@runtime_checkable
+class CatalogSource(Protocol):
+    """The ability to tell what an account sells, whoever made it."""
+
+    def foreign_catalog(self) -> ForeignCatalog:
+        """Everything there, archived and managed by us too, as it is now."""
         ...
 
 

@@ -35,6 +35,7 @@ from chalicelib.domain.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
 )
+from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.meters import CreateMeter, MeterStep, ObservedMeter
 from chalicelib.domain.prices import BillingPeriod, Price
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
@@ -408,11 +409,19 @@ class FakeProvider:
 
 @dataclass(slots=True)
 class FakeBillingProvider(FakeProvider):
-    """A `CheckoutProvider` that also charges usage (`UsageCharging`): a customer pays first."""
+    """A `CheckoutProvider` that also charges usage (`UsageCharging`): a customer pays first.
+
+    `foreign` is what others made there (`CatalogSource`).
+    """
 
     meters: dict[str, ObservedMeter] = field(default_factory=dict)
+    foreign: ForeignCatalog = field(default_factory=ForeignCatalog)
     checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
     checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
+
+    def foreign_catalog(self) -> ForeignCatalog:
+        self._read("foreign_catalog")
+        return self.foreign
 
     def observe_meters(self, event_names: frozenset[str]) -> Mapping[str, ObservedMeter]:
         self._read("observe_meters", event_names)

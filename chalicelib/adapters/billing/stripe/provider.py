@@ -13,6 +13,7 @@ from chalicelib.adapters.billing.stripe.connection import (
 )
 from chalicelib.adapters.billing.stripe.coupons import StripeCoupons
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
+from chalicelib.adapters.billing.stripe.foreign import ForeignObjects
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.moves import StripeMoves
 from chalicelib.adapters.billing.stripe.throttle import Throttle
@@ -26,6 +27,7 @@ from chalicelib.domain.billing import (
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.ports import Clock
@@ -59,6 +61,7 @@ class StripeProvider:
         self._catalog = StripeCatalog(connection, self._meters)
         self._customers = StripeCustomers(connection)
         self._checkout = StripeCheckout(connection)
+        self._foreign = ForeignObjects(connection)
         self._moves = StripeMoves(connection, self._customers)
 
     @property
@@ -101,6 +104,10 @@ class StripeProvider:
     def apply_coupon(self, step: CouponStep) -> str:
         """See `Discounting`."""
         return self._coupons.apply(step)
+
+    def foreign_catalog(self) -> ForeignCatalog:
+        """See `CatalogSource`."""
+        return self._foreign.catalog()
 
     def ensure_customer(
         self, metadata: Mapping[str, str], idempotency_key: str
