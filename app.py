@@ -8,6 +8,7 @@ from chalicelib.api import (
     audit_log,
     billing_events,
     catalog,
+    catalog_import,
     checkout_sessions,
     coupons,
     customers,
@@ -25,7 +26,7 @@ from chalicelib.api import (
 )
 from chalicelib.events import converge, migrate, reconcile, sweep, sync
 
-CATALOG = (features, products, plans, addons, coupons, catalog)
+CATALOG = (features, products, plans, addons, coupons, catalog, catalog_import)
 SELLING = (customers, entitlements, subscriptions, checkout_sessions, webhooks)
 OPERATIONS = (
     billing_events,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infra.cli.catalog_import import import_catalog
 from infra.cli.catalog_lines import lines_of, total_of
 from infra.cli.errors import CliError
 from infra.cli.paths import path
@@ -15,6 +16,8 @@ from infra.cli.session import Session, command
 app = typer.Typer(
     no_args_is_help=True, help="The catalog as code: a YAML file, planned and applied."
 )
+
+app.command("import")(import_catalog)
 
 CHANGES: Final = 2
 CATALOG: Final = path("catalog")
