@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,10 +48,11 @@ def last_json(text: str) -> Any:
 
 
 def test_readme_commands_on_running_stack_answer_as_printed(
-    make_stack: Callable[..., Stack],
+    make_stack: Callable[..., Stack], tmp_path: Path
 ) -> None:
     stack = make_stack()
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
+    paygrade = Path(sys.executable).parent / "paygrade"
     script = ["set -eu"]
     script += [f"{text}\necho; echo '{MARK}'" for kind, text in blocks if kind == "bash"]
     commands = (
@@ -57,10 +60,16 @@ def test_readme_commands_on_running_stack_answer_as_printed(
         .replace("127.0.0.1:8000", f"127.0.0.1:{stack.port}")
         .replace("127.0.0.1:8010", f"127.0.0.1:{stack.stripe_port}")
         .replace(".paygrade/dev.json", str(stack.state_dir / "dev.json"))
-        .replace(".venv/bin/paygrade", f".venv/bin/paygrade --state-dir {stack.state_dir}")
+        .replace(".venv/bin/paygrade", f"{paygrade} --state-dir {stack.state_dir}")
     )
     ran = subprocess.run(
-        ["bash", "-c", commands], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", commands],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     outputs = ran.stdout.split(MARK)
