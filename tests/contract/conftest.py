@@ -1,31 +1,10 @@
 """The emulated AWS for contract tests: one emulator per test process, one stage per test."""
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
 
-from infra.local.emulator import Emulator
-from infra.local.ports import free_port
-from tests.integration.conftest import Aws, connect
+from tests.integration.conftest import aws, emulator, stage
 
-
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    running = Emulator(tmp_path_factory.mktemp("emulator"), free_port())
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="session")
-def aws(emulator: Emulator) -> Aws:
-    return connect(emulator.endpoint_url)
-
-
-@pytest.fixture
-def stage() -> str:
-    return f"t{uuid.uuid4().hex[:12]}"
+__all__ = ["aws", "emulator", "stage"]  # the same fixtures, for the same emulator
 
 
 @pytest.fixture
