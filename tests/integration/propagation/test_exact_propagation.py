@@ -11,6 +11,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -30,8 +31,8 @@ from tests.integration.world import StripeDeployment
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PLANS = st.sampled_from(["basic", "pro"])
 AMOUNTS = st.sampled_from([900, 1500])
-PERIODS = st.sampled_from(["month", "year"])
-CURRENCIES = st.sampled_from(["usd", "eur"])
+PERIODS = st.lists(st.sampled_from(["month", "year"]), min_size=1, max_size=2, unique=True)
+CURRENCIES = st.lists(st.sampled_from(["usd", "eur"]), min_size=1, max_size=2, unique=True)
 # Mostly published, and mostly carried to Stripe: what is only drafted teaches nothing.
 AFTERWARDS = st.sampled_from(["leave", "publish", "work", "work"])
 NAMES = st.sampled_from(["One", "Two"])
@@ -53,33 +54,87 @@ TROUBLES = st.lists(
 DEATHS = st.none() | st.tuples(
     st.integers(0, 4), st.sampled_from(["before_commit", "after_commit"])
 )
-PRICE = st.fixed_dictionaries(
-    {"billing_period": PERIODS, "currency": CURRENCIES, "amount": AMOUNTS}
-).map(lambda price: {"model": "flat_fee", **price})
+SEATS = st.sampled_from(["none", "flat", "tiers", "block"])
+
+
+def seats_price(kind: str, amount: int) -> dict[str, Any]:
+    """What is added to a price for each seat."""
+    if kind == "tiers":
+        tiers = [{"up_to": 10, "unit_amount": amount}, {"up_to": None, "flat_amount": amount}]
+        return {"tiers_mode": "graduated", "tiers": tiers}
+    return {"amount": amount, **({"block_size": 10} if kind == "block" else {})}
+
+
+@st.composite
+def price_lists(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """The prices of a plan; every period that is sold is sold in the same currencies. None at all: it is free."""
+    if draw(st.integers(0, 5)) == 0:
+        return []
+    seats, usage = draw(SEATS), draw(st.sampled_from([None, "0.5", "0.25"]))
+    prices: list[dict[str, Any]] = []
+    for period in draw(PERIODS):
+        for currency in draw(CURRENCIES) if not prices else sorted({p["currency"] for p in prices}):
+            slot = {"billing_period": period, "currency": currency}
+            prices.append({"model": "flat_fee", **slot, "amount": draw(AMOUNTS)})
+            if seats != "none":
+                counted = {"model": "per_unit", "feature_id": "seats"}
+                prices.append({**counted, **slot, **seats_price(seats, draw(AMOUNTS))})
+            if usage is not None:
+                counted = {"model": "usage_based", "feature_id": "calls"}
+                prices.append({**counted, **slot, "amount_decimal": usage})
+    return prices
+
+
+PRICES = price_lists()
 
 
 class KilledError(Exception):
     """The process is gone."""
 
 
-def one_for_each_slot(prices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every period that is sold is sold in the same currencies, each slot once."""
-    periods = sorted({price["billing_period"] for price in prices})
-    currencies = sorted({price["currency"] for price in prices})
-    amounts = {(price["billing_period"], price["currency"]): price["amount"] for price in prices}
-    return [
-        {
-            "model": "flat_fee",
-            "billing_period": period,
-            "currency": currency,
-            "amount": amounts.get((period, currency), 700),
-        }
-        for period in periods
-        for currency in currencies
+def decimal(*amounts: Any) -> str | None:
+    """The first amount that is given, spelled in one way; Stripe may say nothing or 0 for a tier's free units."""
+    given = next((amount for amount in amounts if amount is not None), None)
+    return None if given is None or Decimal(given) == 0 else str(Decimal(given).normalize())
+
+
+def asked_money(price: dict[str, Any]) -> tuple[Any, ...]:
+    """What the catalog charges."""
+    tiers = [
+        (
+            tier["up_to"],
+            decimal(tier["unit_amount"], tier["unit_amount_decimal"]),
+            decimal(tier["flat_amount"]),
+        )
+        for tier in price["tiers"]
     ]
+    return (
+        price["currency"],
+        decimal(price["amount"], price["amount_decimal"]),
+        price["billing_period"],
+        "metered" if price["model"] == "usage_based" else "licensed",
+        price["tiers_mode"],
+        tiers,
+        price["block_size"],
+    )
 
 
-PRICES = st.lists(PRICE, max_size=4).map(one_for_each_slot)
+def held_money(price: dict[str, Any]) -> tuple[Any, ...]:
+    """What Stripe charges."""
+    tiers = [
+        (tier["up_to"], decimal(tier["unit_amount_decimal"]), decimal(tier["flat_amount"]))
+        for tier in price.get("tiers") or []
+    ]
+    divide = price["transform_quantity"]
+    return (
+        price["currency"],
+        decimal(price["unit_amount_decimal"]),
+        price["recurring"]["interval"],
+        price["recurring"]["usage_type"],
+        price["tiers_mode"],
+        tiers,
+        divide["divide_by"] if divide else None,
+    )
 
 
 class ExactPropagation(RuleBasedStateMachine):
@@ -90,6 +145,9 @@ class ExactPropagation(RuleBasedStateMachine):
         self.world = StripeDeployment(app.app)
         runtime.set_ports_factory(lambda: self.world.ports)
         self.ok("POST", "/v1/products", {"id": "app", "name": "App"})
+        for feature in ("seats", "calls"):
+            metered = {"type": "metered", "usage_kind": "incremental"}
+            self.ok("POST", "/v1/features", {"id": feature, "name": feature, **metered})
         self.plans: set[str] = set()
         self.must_agree = False
 
@@ -197,53 +255,49 @@ class ExactPropagation(RuleBasedStateMachine):
         self.no_price_was_made_twice()
 
     def wanted(self) -> dict[str, Any]:
+        """By plan: its product's name and default, its prices by lookup key, and which have a product of their own."""
         found = {}
         for plan in sorted(self.plans):
             shown = self.ok("GET", f"/v1/plans/{plan}")
             if shown["status"] != "published" or shown["pricing_type"] != "paid":
                 continue
+            keys = {
+                price["id"]: f"paygrade:test:plan:{plan}:{price['id']}" for price in shown["prices"]
+            }
+            apart = {price["id"] for price in shown["prices"] if price["model"] == "usage_based"}
             found[plan] = {
                 "name": shown["name"],
-                "default": f"paygrade:test:plan:{plan}:{shown['prices'][0]['id']}",
-                "prices": {
-                    f"paygrade:test:plan:{plan}:{price['id']}": (
-                        price["currency"],
-                        price["amount"],
-                        price["billing_period"],
-                        price["id"],
-                    )
-                    for price in shown["prices"]
-                },
+                "default": next(keys[price["id"]] for price in shown["prices"]),
+                "prices": {keys[price["id"]]: asked_money(price) for price in shown["prices"]},
+                "apart": apart,
             }
         return found
 
     def held(self) -> dict[str, Any]:
-        products = self.listed("/v1/products")
+        products = {product["id"]: product for product in self.listed("/v1/products")}
         prices = self.listed("/v1/prices")
         by_id = {price["id"]: price for price in prices}
-        found = {}
-        for product in products:
+        found: dict[str, Any] = {}
+        for product in products.values():
             mine = [price for price in prices if price["product"] == product["id"]]
             active = [price for price in mine if price["active"]]
             if not product["active"]:
                 assert not active, "an archived product sells nothing"
                 continue
-            default = by_id[product["default_price"]]
-            found[product["metadata"]["paygrade_entity_id"]] = {
-                "name": product["name"],
-                "default": default["lookup_key"],
-                "prices": {
-                    price["lookup_key"]: (
-                        price["currency"],
-                        price["unit_amount"],
-                        price["recurring"]["interval"],
-                        price["metadata"]["paygrade_entity_id"],
-                    )
-                    for price in active
-                },
-            }
-            assert len(active) == len({price["lookup_key"] for price in active})
-        assert len(found) == sum(product["active"] for product in products)
+            metadata = product["metadata"]
+            plan = found.setdefault(
+                metadata["paygrade_entity_id"], {"prices": {}, "apart": set(), "name": None}
+            )
+            default = by_id[product["default_price"]]["lookup_key"]
+            if "paygrade_price_id" in metadata:
+                assert len(active) == 1
+                plan["apart"].add(metadata["paygrade_price_id"])
+            else:
+                assert plan["name"] is None, "a plan has one product of its own"
+                plan |= {"name": product["name"], "default": default}
+            for price in active:
+                assert price["lookup_key"] not in plan["prices"]
+                plan["prices"][price["lookup_key"]] = held_money(price)
         return found
 
     def no_price_was_made_twice(self) -> None:
@@ -251,16 +305,15 @@ class ExactPropagation(RuleBasedStateMachine):
             (
                 price["product"],
                 price["metadata"]["paygrade_entity_id"],
-                price["currency"],
-                price["unit_amount"],
-                price["recurring"]["interval"],
+                repr(held_money(price)),
             )
             for price in self.listed("/v1/prices")
         )
         assert set(made.values()) <= {1}, made
 
     def listed(self, path: str) -> list[dict[str, Any]]:
-        data: list[dict[str, Any]] = self.ask("GET", path, "limit=100")["data"]
+        query = "limit=100" + ("&expand[]=data.tiers" if path == "/v1/prices" else "")
+        data: list[dict[str, Any]] = self.ask("GET", path, query)["data"]
         return data
 
     def ask(self, method: str, path: str, query: str = "", body: str = "") -> Any:
