@@ -10,6 +10,7 @@ from typing import Final
 from infra.local.stack import LocalStack
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_SECONDS: Final = 0.2
 
 
 def run_in_foreground(stack: LocalStack, on_ready: Callable[[LocalStack], None]) -> None:
@@ -24,7 +25,11 @@ def run_in_foreground(stack: LocalStack, on_ready: Callable[[LocalStack], None])
         try:
             stack.start()
             on_ready(stack)
-            threading.Event().wait()
+            # The system may hand the signal to any thread, while Python runs the handler in this one: it has
+            # to wake up by itself now and then to notice.
+            never = threading.Event()
+            while not never.wait(_LOOK_SECONDS):
+                pass
         except KeyboardInterrupt:
             pass
         finally:
