@@ -34,7 +34,6 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.StoreConflictError: (409, "Changed at the same time"),
     errors.StoreUnavailableError: (503, "Database unavailable"),
     errors.BusyError: (409, "Busy"),
-    errors.DeadlineError: (503, "Out of time"),
     errors.InvalidSignatureError: (400, "Invalid signature"),
     errors.MalformedEventError: (400, "Malformed event"),
     errors.UnauthenticatedError: (401, "Unauthenticated"),

@@ -179,13 +179,6 @@ class BusyError(DomainError):
     retry_after_seconds = 5
 
 
-class DeadlineError(DomainError):
-    """The time budget of this invocation ended before the work did; it is resumed by the next one."""
-
-    code = "deadline"
-    retry_after_seconds = 1
-
-
 class InvalidSignatureError(DomainError):
     """A webhook delivery is not signed by the provider with a current secret, or is too old or too new."""
 
