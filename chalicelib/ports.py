@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from chalicelib.domain.billing import (
     CatalogStep,
+    ChangePreview,
     CheckoutRequest,
     ObservedProduct,
     ProviderCheckout,
@@ -305,10 +306,46 @@ class DirectSubscriptions(Protocol):
         """The customer is subscribed from now on; made once for each key."""
         ...
 
+
+@runtime_checkable
+class SubscriptionEnding(Protocol):
+    """The ability to end a subscription, and to take a coming end back. Repeating either does nothing more."""
+
     def end_subscription(
         self, billing_id: str, *, at: datetime | None = None
     ) -> ProviderSubscription:
-        """The subscription ended now, or will end `at` a later time; one that has ended stays as it is."""
+        """The subscription ended now, or will end `at` a later time; one that has ended stays as it is.
+
+        Nothing is paid back. At the end of the running period it ends with that period, whenever that is.
+        """
+        ...
+
+    def keep_subscription(self, billing_id: str) -> ProviderSubscription:
+        """The subscription has no end any more; one that has ended is a refusal."""
+        ...
+
+
+@runtime_checkable
+class SubscriptionPausing(Protocol):
+    """The ability to let a subscription rest: nothing is collected and it gives nothing."""
+
+    def pause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """The subscription is paused from now on."""
+        ...
+
+    def unpause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """The subscription goes on; one that is not paused stays as it is."""
+        ...
+
+
+@runtime_checkable
+class TrialChanges(Protocol):
+    """The ability to move the end of a running trial."""
+
+    def set_trial_end(
+        self, billing_id: str, until: datetime, idempotency_key: str
+    ) -> ProviderSubscription:
+        """The trial ends at this later instant, and what recurs is paid from then on."""
         ...
 
 
@@ -335,12 +372,37 @@ class SubscriptionChanges(Protocol):
 
 
 @runtime_checkable
+class ScheduledChanges(Protocol):
+    """The ability to take back a change that waits for the next period."""
+
+    def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """Nothing waits for the subscription's next period any more; a change by somebody else is a refusal."""
+        ...
+
+
+@runtime_checkable
+class ChangePreviews(Protocol):
+    """The ability to tell what a change will cost before it is made."""
+
+    def preview_moves(
+        self,
+        billing_id: str,
+        items: Sequence[ItemMove],
+        *,
+        proration: Proration,
+        at_period_end: bool,
+    ) -> ChangePreview:
+        """What `move_prices` with these arguments would cost; nothing is changed."""
+        ...
+
+
+@runtime_checkable
 class CheckoutProvider(BillingProvider, HostedCheckout, Protocol):
     """A provider with a payment page."""
 
 
 @runtime_checkable
-class DirectProvider(BillingProvider, DirectSubscriptions, Protocol):
+class DirectProvider(BillingProvider, DirectSubscriptions, SubscriptionEnding, Protocol):
     """A provider that subscribes customers at our word."""
 
 

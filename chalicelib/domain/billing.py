@@ -225,8 +225,20 @@ class ProviderItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChange:
+    """What a provider's subscription will charge from `at` on; `metadata` is what it will then carry."""
+
+    at: datetime
+    items: tuple[ProviderItem, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSubscription:
-    """A subscription as the provider holds it; `status` is already in our words."""
+    """A subscription as the provider holds it; `status` is already in our words.
+
+    `past_due_since` is when the invoice that is not paid was due, set while the status is `past_due`.
+    """
 
     billing_id: str
     customer_billing_id: str
@@ -240,8 +252,48 @@ class ProviderSubscription:
     trial_end: datetime | None = None
     cancel_at: datetime | None = None
     ended_at: datetime | None = None
+    past_due_since: datetime | None = None
+    scheduled: ProviderChange | None = None
     url: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewLine:
+    """One line of an invoice to come. `is_proration`: it settles the rest of a period that is running."""
+
+    description: str
+    amount: int
+    quantity: int | None
+    price_billing_id: str | None
+    is_proration: bool
+    period_start: datetime
+    period_end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePreview:
+    """An invoice as it would be made. Amounts in minor units of the currency; what is negative favours the customer.
+
+    `due` is what would be collected: the total less what the customer has for credit, at least 0.
+    """
+
+    at: datetime
+    currency: str
+    lines: tuple[PreviewLine, ...]
+    subtotal: int
+    discount: int
+    tax: int
+    total: int
+    due: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePreview:
+    """What a change would cost: at once (None: nothing is invoiced now) and with the next regular invoice."""
+
+    now: InvoicePreview | None
+    following: InvoicePreview | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

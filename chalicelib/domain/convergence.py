@@ -28,6 +28,7 @@ from chalicelib.domain.reconciliations import Drift
 from chalicelib.domain.subscription_drift import changes, duplicates, unmanaged, vanished
 from chalicelib.domain.subscriptions import (
     ENDED,
+    ScheduledChange,
     SubscribedAddon,
     Subscription,
     SubscriptionStatus,
@@ -84,7 +85,7 @@ def converge(
             drifts.append(unmanaged(truth))
         if after is None and before is not None:
             # Whatever it charges for now, what it gave before must end when it does.
-            after = _alive_as(before, truth)
+            after = replace(_alive_as(before, truth), scheduled_change=None)
         if after is None:
             continue
         if after != before:
@@ -96,7 +97,11 @@ def converge(
     for held in by_billing_id.values():
         if held.billing_id not in seen and held.is_live:
             ended = replace(
-                held, status=SubscriptionStatus.CANCELED, ended_at=now, version=held.version + 1
+                held,
+                status=SubscriptionStatus.CANCELED,
+                ended_at=now,
+                scheduled_change=None,
+                version=held.version + 1,
             )
             taken[held.id] = ended
             changed.append((held, ended))
@@ -179,12 +184,60 @@ def _translate(
         coupon_id=before.coupon_id if before else truth.metadata.get(METADATA_COUPON),
         status=truth.status,
         started_at=truth.started_at,
+        scheduled_change=_scheduled(truth, owners, plan, addons),
         provider=provider,
         billing_id=truth.billing_id,
         metadata=before.metadata if before else _callers_metadata(truth),
         version=before.version if before else 1,
     )
     return _alive_as(taken_over, truth)
+
+
+def _scheduled(
+    truth: ProviderSubscription,
+    owners: Mapping[str, PriceOwner],
+    plan: PriceOwner,
+    addons: Sequence[SubscribedAddon],
+) -> ScheduledChange | None:
+    """What the provider's coming lines stand for; None if nothing waits, or no plan of the product is among them.
+
+    What will be charged for nothing of ours ends the plan: reconciliation reports that, it is no change of ours.
+    """
+    coming = truth.scheduled
+    if coming is None or truth.status in ENDED:
+        return None
+    owned = [
+        (item, owners[item.price_billing_id])
+        for item in sorted(coming.items, key=lambda item: item.price_billing_id)
+        if item.price_billing_id in owners
+    ]
+    plans = [
+        owner
+        for _, owner in owned
+        if owner.kind is PackageKind.PLAN and owner.product_id == plan.product_id
+    ]
+    if not plans:
+        return None
+    following = min(plans, key=lambda owner: (owner.package_id, owner.price.id))
+    versions = set(following.versions).intersection(
+        *(owner.versions for owner in plans if owner.package_id == following.package_id)
+    )
+    stated = _stated_versions(coming.metadata.get(METADATA_PLAN_VERSION, ""))
+    stated_addons = _stated_versions(coming.metadata.get(METADATA_ADDON_VERSIONS, ""))
+    billed = billed_addons(owned, stated_addons, {addon.id: addon.version for addon in addons})
+    unbilled = _stated_versions(coming.metadata.get(METADATA_UNBILLED_ADDONS, ""))
+    billed |= unbilled_addons(unbilled, stated_addons, billed)
+    return ScheduledChange(
+        at=coming.at,
+        plan_id=following.package_id,
+        plan_version=_choose(
+            sorted(versions) or following.versions, stated.get(following.package_id)
+        ),
+        addons=tuple(billed[key] for key in sorted(billed)),
+        quantities=bought_units(owned, following.package_id),
+        billing_period=following.price.billing_period,
+        interval_count=following.price.interval_count,
+    )
 
 
 def _addons_of(
@@ -210,6 +263,7 @@ def _alive_as(held: Subscription, truth: ProviderSubscription) -> Subscription:
         trial_end=truth.trial_end,
         cancel_at=truth.cancel_at,
         ended_at=truth.ended_at,
+        past_due_since=truth.past_due_since,
         billing_url=truth.url,
     )
 

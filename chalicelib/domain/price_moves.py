@@ -10,10 +10,11 @@ from chalicelib.domain.prices import Price, PriceModel
 
 
 class Proration(StrEnum):
-    """Whether the rest of the running period is settled when prices change in the middle of it."""
+    """Whether the rest of the running period is settled when prices change: not, with the next invoice, or at once."""
 
     NONE = "none"
     CREATE = "create"
+    INVOICE_NOW = "invoice_now"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ class DriftKind(StrEnum):
     SUBSCRIPTION_PLAN = "subscription_plan"
     SUBSCRIPTION_QUANTITY = "subscription_quantity"
     SUBSCRIPTION_CANCELLATION = "subscription_cancellation"
+    SUBSCRIPTION_SCHEDULE = "subscription_schedule"
     SUBSCRIPTION_DETAILS = "subscription_details"
     SUBSCRIPTION_UNMANAGED = "subscription_unmanaged"
     SUBSCRIPTION_DUPLICATE = "subscription_duplicate"

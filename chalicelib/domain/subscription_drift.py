@@ -14,6 +14,7 @@ _KINDS: Final[Sequence[tuple[DriftKind, tuple[str, ...]]]] = (
     (DriftKind.SUBSCRIPTION_PLAN, ("plan_id", "plan_version", "billing_period", "currency")),
     (DriftKind.SUBSCRIPTION_QUANTITY, ("quantities", "addons")),
     (DriftKind.SUBSCRIPTION_CANCELLATION, ("cancel_at",)),
+    (DriftKind.SUBSCRIPTION_SCHEDULE, ("scheduled_change",)),
     (DriftKind.SUBSCRIPTION_PERIOD, ("current_period_start", "current_period_end")),
 )
 

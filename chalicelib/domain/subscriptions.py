@@ -40,8 +40,25 @@ class SubscribedAddon:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledChange:
+    """What the subscription becomes at `at`: time alone brings it about."""
+
+    at: datetime
+    plan_id: PackageId
+    plan_version: int
+    addons: tuple[SubscribedAddon, ...] = ()
+    quantities: Mapping[FeatureId, int] = field(default_factory=dict)
+    billing_period: BillingPeriod | None = None
+    interval_count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One customer's hold on one product. `provider` None: nothing is collected for it."""
+    """One customer's hold on one product. `provider` None: nothing is collected for it.
+
+    One that nobody bills and that starts later has a `started_at` to come. `past_due_since` is set while the status
+    is `past_due`: when the invoice that is not paid was due.
+    """
 
     id: SubscriptionId
     customer_id: CustomerId
@@ -61,6 +78,8 @@ class Subscription:
     trial_end: datetime | None = None
     cancel_at: datetime | None = None
     ended_at: datetime | None = None
+    past_due_since: datetime | None = None
+    scheduled_change: ScheduledChange | None = None
     provider: str | None = None
     billing_id: str | None = None
     billing_url: str | None = None
@@ -73,6 +92,10 @@ class Subscription:
         return (self.customer_id, self.id)
 
     @property
+    def _unbilled_trial_end(self) -> datetime | None:
+        return self.trial_end if self.is_unbilled_trial else None
+
+    @property
     def is_unbilled_trial(self) -> bool:
         """Whether it is a trial that no provider knows of: it began without a payment method, and time ends it."""
         return (
@@ -82,10 +105,32 @@ class Subscription:
         )
 
     def at(self, now: datetime) -> "Subscription":
-        """The subscription as it is at this instant: a trial that no provider ends has ended by itself."""
-        if self.is_unbilled_trial and self.trial_end is not None and now >= self.trial_end:
-            return replace(self, status=SubscriptionStatus.EXPIRED, ended_at=self.trial_end)
-        return self
+        """The subscription as it is at this instant. What a provider bills is as the provider says; else time tells."""
+        if self.provider is not None or self.status in ENDED:
+            return self
+        if now < self.started_at:
+            return replace(self, status=SubscriptionStatus.NOT_STARTED)
+        ends = [end for end in (self.cancel_at, self._unbilled_trial_end) if end is not None]
+        if ends and now >= min(ends):
+            end = min(ends)
+            is_canceled = end == self.cancel_at
+            status = SubscriptionStatus.CANCELED if is_canceled else SubscriptionStatus.EXPIRED
+            return replace(self, status=status, ended_at=end, scheduled_change=None)
+        change = self.scheduled_change
+        return self if change is None or now < change.at else self.changed_to(change)
+
+    def changed_to(self, change: ScheduledChange) -> "Subscription":
+        """The subscription once the change is made; nothing waits any more."""
+        return replace(
+            self,
+            plan_id=change.plan_id,
+            plan_version=change.plan_version,
+            addons=change.addons,
+            quantities=change.quantities,
+            billing_period=change.billing_period,
+            interval_count=change.interval_count,
+            scheduled_change=None,
+        )
 
     @property
     def is_live(self) -> bool:

@@ -194,6 +194,7 @@ def _audited(subscription: Subscription | None) -> dict[str, object] | None:
         "addons",
         "quantities",
         "cancel_at",
+        "scheduled_change",
         "billing_id",
     )
     return {field: getattr(subscription, field) for field in fields}

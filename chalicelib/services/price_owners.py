@@ -14,8 +14,12 @@ from chalicelib.services.listing import all_within
 def owners_of(
     ports: Ports, provider: str, subscriptions: Iterable[ProviderSubscription]
 ) -> dict[str, PriceOwner]:
-    """Our price for each price of these subscriptions; prices that are not ours are left out."""
-    billing_ids = {item.price_billing_id for held in subscriptions for item in held.items}
+    """Our price for each price of these subscriptions, now and to come; prices that are not ours are left out."""
+    billing_ids = {
+        item.price_billing_id
+        for held in subscriptions
+        for item in (*held.items, *(held.scheduled.items if held.scheduled else ()))
+    }
     histories: dict[tuple[str, str], tuple[PackageVersion, ...]] = {}
     owners: dict[str, PriceOwner] = {}
     for billing_id in sorted(billing_ids):

@@ -558,6 +558,18 @@ class FakeDirectProvider(FakeProvider):
         answer: ProviderSubscription = self._set(Call("end_subscription", (billing_id, at)), end)
         return answer
 
+    def keep_subscription(self, billing_id: str) -> ProviderSubscription:
+        def keep() -> ProviderSubscription:
+            held = self.subscriptions.get(billing_id)
+            if held is None:
+                raise _missing("subscription", billing_id)
+            if held.status in ENDED:
+                raise ProviderRefusedError("A subscription that has ended can't go on.")
+            return self.edit_subscription(billing_id, cancel_at=None)
+
+        answer: ProviderSubscription = self._set(Call("keep_subscription", (billing_id,)), keep)
+        return answer
+
 
 @dataclass(frozen=True, slots=True)
 class FakeProviders:

@@ -90,20 +90,39 @@ class ManualCustomers:
 
     def end(self, billing_id: str, at: datetime | None) -> ProviderSubscription:
         """The subscription has ended, or will."""
+        now = self._clock.now().replace(microsecond=0)
+
+        def ended(one: HeldSubscription) -> HeldSubscription:
+            if _end_of(one, now) is not None:
+                return one
+            if at is not None and at > now:
+                return replace(one, cancel_at=at)
+            return replace(one, ended_at=now)
+
+        return self._change_one(billing_id, ended)
+
+    def keep(self, billing_id: str) -> ProviderSubscription:
+        """The subscription has no end any more."""
+        now = self._clock.now()
+
+        def kept(one: HeldSubscription) -> HeldSubscription:
+            if _end_of(one, now) is not None:
+                raise ProviderRefusedError("A subscription that has ended can't go on.")
+            return replace(one, cancel_at=None)
+
+        return self._change_one(billing_id, kept)
+
+    def _change_one(
+        self, billing_id: str, change: Callable[[HeldSubscription], HeldSubscription]
+    ) -> ProviderSubscription:
         pointer = self._pointers.get(billing_id)
         if pointer is None:
             raise missing("subscription", billing_id)
-        now = self._clock.now().replace(microsecond=0)
-
-        def ended(held: HeldCustomer) -> HeldCustomer:
-            one = _subscription_in(held, billing_id)
-            if _end_of(one, now) is not None:
-                return held
-            if at is not None and at > now:
-                return _with(held, replace(one, cancel_at=at))
-            return _with(held, replace(one, ended_at=now))
-
-        return self._find(self._change(pointer.key, ended), billing_id)
+        held = self._change(
+            pointer.key,
+            lambda customer: _with(customer, change(_subscription_in(customer, billing_id))),
+        )
+        return self._find(held, billing_id)
 
     def _new(
         self, billing_id: str, made_with: str, request: SubscriptionRequest

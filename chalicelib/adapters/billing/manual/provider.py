@@ -80,5 +80,9 @@ class ManualProvider:
     def end_subscription(
         self, billing_id: str, *, at: datetime | None = None
     ) -> ProviderSubscription:
-        """See `DirectSubscriptions`."""
+        """See `SubscriptionEnding`."""
         return self._customers.end(billing_id, at)
+
+    def keep_subscription(self, billing_id: str) -> ProviderSubscription:
+        """See `SubscriptionEnding`."""
+        return self._customers.keep(billing_id)

@@ -15,7 +15,7 @@ import stripe
 
 from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
-from chalicelib.adapters.billing.stripe.subscriptions import Json, subscription_of
+from chalicelib.adapters.billing.stripe.subscriptions import EXPANSIONS, Json, subscription_of
 from chalicelib.domain.billing import ProviderCustomer, ProviderSubscription
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         CustomerUpdateParams,
         SubscriptionItemListParams,
         SubscriptionListParams,
+        SubscriptionRetrieveParams,
     )
 
 _CUSTOMERS: Final = "customers"
@@ -34,6 +35,7 @@ _GENERATIONS: Final = 4
 # How far to look for a customer that a failed request may have made: no further than keys are kept.
 _KEYS_LIVE_SECONDS: Final = 25 * 3600
 _LOOK_AT_MOST: Final = 1000
+_EXPANDED: "SubscriptionRetrieveParams" = {"expand": list(EXPANSIONS)}
 
 
 class StripeCustomers:
@@ -132,6 +134,7 @@ class StripeCustomers:
                 "customer": customer_billing_id,
                 "status": "all",
                 "limit": PAGE_SIZE,
+                "expand": [f"data.{name}" for name in EXPANSIONS],
             }
             if after is not None:
                 params["starting_after"] = after
@@ -149,7 +152,7 @@ class StripeCustomers:
         found = self._at.attempt(
             _SUBSCRIPTIONS,
             Effect.READ,
-            lambda: self._at.v1.subscriptions.retrieve(billing_id),
+            lambda: self._at.v1.subscriptions.retrieve(billing_id, _EXPANDED),
             lambda error: is_benign(error, Benign.MISSING),
         )
         return None if found is None else self._subscription(found)
@@ -157,7 +160,9 @@ class StripeCustomers:
     def subscription_with_items(self, billing_id: str) -> tuple[Json, list[Json]]:
         """The subscription as Stripe tells it, and all of its items."""
         found = self._at.run(
-            _SUBSCRIPTIONS, Effect.READ, lambda: self._at.v1.subscriptions.retrieve(billing_id)
+            _SUBSCRIPTIONS,
+            Effect.READ,
+            lambda: self._at.v1.subscriptions.retrieve(billing_id, _EXPANDED),
         )
         return self._with_items(found)
 

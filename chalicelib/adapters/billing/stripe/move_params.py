@@ -10,7 +10,11 @@ from chalicelib.domain.price_moves import ItemMove, Proration
 
 # On a schedule of ours: a digest of the change it waits to make.
 MARK: Final = "paygrade_move"
-_PRORATION: Final = {Proration.NONE: "none", Proration.CREATE: "create_prorations"}
+_PRORATION: Final = {
+    Proration.NONE: "none",
+    Proration.CREATE: "create_prorations",
+    Proration.INVOICE_NOW: "always_invoice",
+}
 
 
 def digest_of(value: object) -> str:

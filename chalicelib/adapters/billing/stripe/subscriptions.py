@@ -1,13 +1,18 @@
-"""From Stripe's JSON of a subscription, of any API version, to a `ProviderSubscription`."""
+"""From Stripe's JSON of a subscription, of any API version, to a `ProviderSubscription`.
+
+Its schedule and its latest invoice are told where they are expanded (`EXPANSIONS`), as every read of ours does.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from chalicelib.domain.billing import ProviderItem, ProviderSubscription
+from chalicelib.domain.billing import ProviderChange, ProviderItem, ProviderSubscription
 from chalicelib.domain.subscriptions import SubscriptionStatus
 
 Json = Mapping[str, Any]
+
+EXPANSIONS: Final = ("schedule", "latest_invoice")
 
 # https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses. `unpaid` stopped
 # collecting and waits for the customer; a paused *collection* (`pause_collection`) leaves the
@@ -48,9 +53,44 @@ def subscription_of(value: Json, items: Sequence[Json], url: str | None) -> Prov
         trial_end=instant(value.get("trial_end")),
         cancel_at=cancel_at,
         ended_at=instant(value.get("ended_at")),
+        past_due_since=_past_due_since(value),
+        scheduled=_scheduled(value.get("schedule")),
         url=url,
         metadata=dict(value.get("metadata") or {}),
     )
+
+
+def _past_due_since(value: Json) -> datetime | None:
+    """When the invoice that is not paid was due: a card is charged as soon as its invoice is final."""
+    invoice = value.get("latest_invoice")
+    if value.get("status") != "past_due" or not isinstance(invoice, Mapping):
+        return None
+    final = (invoice.get("status_transitions") or {}).get("finalized_at")
+    return instant(invoice.get("due_date") or final or invoice.get("created"))
+
+
+def _scheduled(schedule: object) -> ProviderChange | None:
+    """The schedule's next phase: https://docs.stripe.com/api/subscription_schedules/object."""
+    if not isinstance(schedule, Mapping) or schedule.get("status") != "active":
+        return None
+    current = schedule.get("current_phase") or {}
+    coming = [
+        phase
+        for phase in schedule.get("phases") or []
+        if phase["start_date"] >= (current.get("end_date") or phase["start_date"] + 1)
+    ]
+    if not coming:
+        return None
+    phase = min(coming, key=lambda one: int(one["start_date"]))
+    return ProviderChange(
+        at=moment(phase["start_date"]),
+        items=tuple(sorted((_item(item) for item in phase["items"]), key=_line)),
+        metadata=dict(phase.get("metadata") or {}),
+    )
+
+
+def _line(item: ProviderItem) -> str:
+    return item.price_billing_id
 
 
 def _current_period(value: Json, items: Sequence[Json]) -> tuple[datetime | None, datetime | None]:

@@ -128,7 +128,13 @@ def test_list_subscriptions_asks_for_all_and_pages() -> None:
     assert [one.billing_id for one in found] == ["sub_2", "sub_1"]
     assert found[0].url == "https://dashboard.stripe.com/test/subscriptions/sub_2"
     assert found[0].current_period_end == datetime.fromtimestamp(1_792_592_000, UTC)
-    assert played.sent[0].params == {"customer": "cus_1", "status": "all", "limit": "100"}
+    assert played.sent[0].params == {
+        "customer": "cus_1",
+        "status": "all",
+        "limit": "100",
+        "expand[0]": "data.schedule",
+        "expand[1]": "data.latest_invoice",
+    }
     assert played.sent[1].params["starting_after"] == "sub_2"
 
 
