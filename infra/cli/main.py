@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import catalog, dev, events, keys, migrations, reconcile
+from infra.cli import catalog, dev, events, keys, migrations, package, reconcile
 from infra.cli.connection import Wanted
 from infra.cli.session import PANEL, AsJson, StateDir
 
@@ -21,6 +21,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.add_typer(migrations.app, name="migrations")
 app.command("reconcile")(reconcile.reconcile)
+app.command("package")(package.package)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value

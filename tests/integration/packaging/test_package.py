@@ -1,0 +1,129 @@
+"""The built package: small, whole, compiled, and nothing in it that nobody needs."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from infra.packaging.build import Report, build
+from infra.packaging.errors import PackagingError
+from infra.packaging.target import running_python
+from tests.integration.packaging.conftest import HERE, ROOT
+
+MAX_ZIP_BYTES = 12_000_000
+UNCHECKED_HASH = 0b01  # PEP 552: by hash, and nobody looks at the source
+
+
+def run_inside(task_root: Path, code: str) -> str:
+    """What the code prints with the package and the standard library and nothing else to import from."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, '.')\n{code}"],
+        cwd=task_root,
+        env={
+            "PATH": os.environ["PATH"],
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_zip_is_small_enough(package: Report) -> None:
+    assert package.zip_bytes <= MAX_ZIP_BYTES, dict(package.parts)
+
+
+def test_zip_holds_each_file_once(names: list[str]) -> None:
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_zip_holds_the_app_and_its_runtime_and_no_folder_of_the_shell(names: list[str]) -> None:
+    assert {"app.py", "chalicelib/wiring.py", "chalice/app.py"} <= set(names)
+    assert not [name for name in names if name.startswith(("infra/", "tests/", "vendor/", "."))]
+    assert not [name for name in names if "/tests/" in name]
+
+
+def test_every_module_is_compiled_so_that_lambda_believes_it(package: Report) -> None:
+    with zipfile.ZipFile(package.zip) as archive:
+        names = set(archive.namelist())
+        for name in names:
+            if name.endswith(".pyc"):
+                header = archive.read(name)[:8]
+                assert header[:4] == importlib.util.MAGIC_NUMBER, name
+                assert int.from_bytes(header[4:], "little") == UNCHECKED_HASH, name
+            elif name.endswith(".py"):
+                assert importlib.util.cache_from_source(name) in names, name
+
+
+def test_only_used_services_are_in_it(package: Report, names: list[str]) -> None:
+    folders = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
+    assert {one for one in folders if "." not in one} == set(package.services)
+    assert {"dynamodb", "sqs"} <= set(package.services)
+
+
+def test_package_alone_imports_the_app_and_makes_its_clients(
+    package: Report, task_root: Path
+) -> None:
+    code = f"""
+import app, chalicelib.wiring, stripe, pynamodb.models, json, sysconfig
+from boto3.session import Session
+for service in {package.services!r}:
+    Session().client(service)
+stdlib = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
+places = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+print(json.dumps([one for one in places if one and not one.startswith((*stdlib, sys.path[0]))]))
+"""
+    outside = [
+        place
+        for place in json.loads(run_inside(task_root, code))
+        if not Path(place).is_relative_to(task_root)
+    ]
+    assert outside == []
+
+
+def test_built_again_without_an_index_it_is_the_same_to_the_byte(
+    package: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    again = build(ROOT, tmp_path / "again", architecture=HERE, python_version=running_python())
+    assert again.zip.read_bytes() == package.zip.read_bytes()
+    assert again.zip.name == package.zip.name
+
+
+def test_configuration_says_what_it_was_built_for(package: Report) -> None:
+    config = json.loads((package.project / ".chalice/config.json").read_text())
+    assert config["lambda_architecture"] == HERE
+    deployed = package.project / ".chalice/deployed"
+    assert deployed.resolve() == (ROOT / ".chalice/deployed").resolve()
+
+
+def test_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(PackagingError, match="name another folder"):
+        build(ROOT, tmp_path, architecture=HERE, python_version=running_python())
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_stage_for_another_processor_is_refused(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for part in ("chalicelib", ".chalice"):
+        shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for part in ("app.py", "requirements.txt"):
+        shutil.copy(ROOT / part, project)
+    (project / ".cache").symlink_to((ROOT / ".cache").resolve())
+    config = {"stages": {"prod": {"lambda_architecture": "other"}}}
+    (project / ".chalice/config.json").write_text(json.dumps(config))
+    with pytest.raises(PackagingError, match="'prod'"):
+        build(project, tmp_path / "out", architecture=HERE, python_version=running_python())
