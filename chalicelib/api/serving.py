@@ -42,7 +42,7 @@ def serve(
         answer = _failure(error, request_id, operation, ports)
     if operation.etag and answer.status == operation.status:
         answer = _with_etag(answer, request.headers)
-    _log(ports, operation, answer, request_id, time.perf_counter() - began)
+    _log(ports, operation, answer, request_id, path_params, time.perf_counter() - began)
     headers: dict[str, Any] = {
         "Content-Type": "application/json",
         "Cache-Control": "no-store" if not operation.etag else "private, no-cache",
@@ -162,7 +162,12 @@ def _log_crash(
 
 
 def _log(
-    ports: Ports | None, operation: Operation, answer: Answer, request_id: str, seconds: float
+    ports: Ports | None,
+    operation: Operation,
+    answer: Answer,
+    request_id: str,
+    path_params: Mapping[str, str],
+    seconds: float,
 ) -> None:
     if ports is not None:
         ports.monitor.event(
@@ -172,4 +177,12 @@ def _log(
             status=answer.status,
             duration_ms=round(seconds * 1000, 1),
             request_id=request_id,
+            **_whom(path_params, answer),
         )
+
+
+def _whom(path_params: Mapping[str, str], answer: Answer) -> dict[str, str]:
+    """The customer it was about, once found: before, it is whatever a caller wrote there."""
+    if "customer_id" not in path_params or answer.status >= 400:  # noqa: PLR2004
+        return {}
+    return {"customer_id": path_params["customer_id"]}

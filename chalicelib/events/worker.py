@@ -5,6 +5,8 @@ plain function. A message that raises goes back to its queue, and after its last
 """
 
 import json
+import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -35,6 +37,10 @@ class LambdaDeadline:
         return remaining / 1000
 
 
+class MessageFailedError(Exception):
+    """The message has to come again. Lambda prints it, so it says a code and nothing of what was worked on."""
+
+
 Work = Callable[[Ports, Cause, Mapping[str, str], LambdaDeadline], object]
 
 
@@ -43,6 +49,7 @@ def handle_messages(event: SQSEvent, name: str, work: Work) -> None:
     ports = wired_ports()
     for record in event:
         message_id = str(record.to_dict().get("messageId", ""))
+        began = time.perf_counter()
         cause = Cause(actor=f"worker:{name}", request_id=message_id, operation_id=message_id)
         try:
             body = json.loads(record.body)
@@ -56,9 +63,24 @@ def handle_messages(event: SQSEvent, name: str, work: Work) -> None:
             ports.monitor.event(
                 "message_retried", worker=name, message_id=message_id, code=error.code
             )
-            raise
-        except Exception as error:
+            raise MessageFailedError(f"{name}: {error.code}") from None
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it comes again
+            kind = type(error).__name__
+            frames = "".join(traceback.format_tb(error.__traceback__))
             ports.monitor.event(
-                "message_crashed", worker=name, message_id=message_id, error=type(error).__name__
+                "message_crashed", worker=name, message_id=message_id, error=kind, frames=frames
             )
-            raise
+            raise MessageFailedError(f"{name}: {kind}") from None
+        else:
+            ports.monitor.event(
+                "message_handled",
+                worker=name,
+                message_id=message_id,
+                duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                **_named(body),
+            )
+
+
+def _named(body: Mapping[str, str]) -> dict[str, str]:
+    """The ids that the message carries."""
+    return {name: value for name, value in body.items() if name.endswith("_id")}

@@ -70,6 +70,7 @@ def _give_up(ports: Ports, run: Reconciliation) -> None:
         revision=run.revision + 1,
     )
     ports.store.commit(Put(failed, AtRevision(number=run.revision)))
+    _tell_end(ports, failed)
 
 
 def _send(ports: Ports, run: Reconciliation) -> None:
@@ -129,7 +130,13 @@ def _advance(ports: Ports, run: Reconciliation, page: Page) -> Reconciliation:
         revision=run.revision + 1,
     )
     ports.store.commit(Put(advanced, AtRevision(number=run.revision)))
+    if is_last:
+        _tell_end(ports, advanced)
     return advanced
+
+
+def _tell_end(ports: Ports, run: Reconciliation) -> None:
+    ports.monitor.event("reconciliation_ended", reconciliation_id=run.id, status=run.status)
 
 
 def _without(provider: str) -> str:

@@ -29,18 +29,24 @@ class Swept:
 
 
 def sweep(ports: Ports) -> Swept:
-    """Every stuck outbox item and every parked event that is due was sent to its queue again."""
+    """Every stuck outbox item and every parked event that is due was sent to its queue again.
+
+    Operators are told how long the longest of them has been waiting.
+    """
     now = ports.clock.now()
-    tasks = [
-        task
-        for task in _found(ports, SyncTask, SyncTaskStatus.PENDING)
-        if now - task.updated_at > _STUCK_AFTER
-    ]
+    pending = _found(ports, SyncTask, SyncTaskStatus.PENDING)
+    tasks = [task for task in pending if now - task.updated_at > _STUCK_AFTER]
     events = [
         event
         for event in _found(ports, BillingEvent, BillingEventStatus.PENDING)
         if _is_due(event, now)
     ]
+    waits = (
+        *(now - task.created_at for task in pending),
+        *(now - event.received_at - _wait(event) for event in events),
+    )
+    oldest = max(waits, default=timedelta(0))
+    ports.monitor.event("backlog", oldest_pending_seconds=int(oldest.total_seconds()))
     sent_tasks = sum(queue_task(ports, task) for task in tasks)
     sent_events = 0
     for event in events:
@@ -56,8 +62,13 @@ def sweep(ports: Ports) -> Swept:
 
 def _is_due(event: BillingEvent, now: datetime) -> bool:
     age = now - event.received_at
-    wait = _FIRST_WAIT * 2 ** min(event.attempts, 13)  # 13: longer than we go on
-    return age > wait and age < _GIVE_UP_AFTER
+    return _wait(event) < age < _GIVE_UP_AFTER
+
+
+def _wait(event: BillingEvent) -> timedelta:
+    """How long after its arrival it is due."""
+    doublings = min(event.attempts, 13)  # longer than we go on
+    return _FIRST_WAIT * (1 << doublings)
 
 
 def _found(ports: Ports, kind: type[R], status: str) -> list[R]:

@@ -21,10 +21,22 @@ from tests.fakes.world import World, a_cause
 NOTHING = Swept(sync_tasks=0, billing_events=0)
 
 
-def test_sweep_of_nothing_sends_and_tells_nothing() -> None:
+def test_sweep_of_nothing_sends_nothing_and_tells_that_nobody_waits() -> None:
     world = World()
     assert sweep(world.ports) == NOTHING
-    assert (world.queue.messages, world.monitor.events) == ([], [])
+    assert world.queue.messages == []
+    assert world.monitor.events == [("backlog", {"oldest_pending_seconds": 0})]
+
+
+def test_sweep_tells_how_long_the_oldest_change_has_waited_whenever_it_was_tried() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    world.clock.advance(minutes=20)
+    world.billing.fail("observe_product", ProviderUnavailableError("away"))
+    with pytest.raises(ProviderUnavailableError):
+        run_sync_task(world.ports, "sync_pro_1")
+    sweep(world.ports)
+    assert world.monitor.named("backlog") == [{"oldest_pending_seconds": 1200}]
 
 
 def test_sweep_task_is_sent_again_only_when_its_message_had_its_chance() -> None:
