@@ -15,6 +15,7 @@ from chalicelib.api import (
     docs,
     entitlements,
     features,
+    grants,
     health,
     migrations,
     plans,
@@ -27,7 +28,7 @@ from chalicelib.api import (
 from chalicelib.events import converge, migrate, reconcile, sweep, sync
 
 CATALOG = (features, products, plans, addons, coupons, catalog, catalog_import)
-SELLING = (customers, entitlements, subscriptions, checkout_sessions, webhooks)
+SELLING = (customers, grants, entitlements, subscriptions, checkout_sessions, webhooks)
 OPERATIONS = (
     billing_events,
     sync_tasks,

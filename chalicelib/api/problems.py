@@ -25,6 +25,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.DraftExistsError: (409, "Draft exists"),
     errors.NotPublishedError: (409, "Not published"),
     errors.ArchivedError: (409, "Archived"),
+    errors.RevokedError: (409, "Revoked"),
     errors.InUseError: (409, "In use"),
     errors.SubscriptionExistsError: (409, "Subscription exists"),
     errors.BillingNotReadyError: (409, "Not at the billing provider yet"),

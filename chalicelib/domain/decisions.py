@@ -129,7 +129,9 @@ def _evaluate(
         else []
     )
     if entry is None or not shares:
-        return Decision(_why_ungranted(sources, now_ms), entry["type"] if entry else None)
+        is_revoked = feature_id in document.get("revoked", ())
+        reason = DeniedReason.REVOKED if is_revoked else _why_ungranted(sources, now_ms)
+        return Decision(reason, entry["type"] if entry else None)
     kind = entry["type"]
     if (question.values and kind != "enum") or (question.usage is not None and kind != "metered"):
         return Decision(DeniedReason.FEATURE_TYPE_MISMATCH, kind)

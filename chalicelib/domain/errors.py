@@ -98,6 +98,12 @@ class ArchivedError(DomainError):
     code = "archived"
 
 
+class RevokedError(DomainError):
+    """The grant was revoked and takes no changes."""
+
+    code = "revoked"
+
+
 class InUseError(DomainError):
     """The object can't be archived: something that is sold still needs it."""
 

@@ -8,16 +8,20 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NotRequired, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.entitlements import Behavior, Entitlement, ResetAnchor
 from chalicelib.domain.features import Feature, FeatureType
+from chalicelib.domain.grants import Grant
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.plans import PackageKind, PackageVersion, per_unit_features
 from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription
 
 VersionKey = tuple[PackageKind, PackageId, int]
+
+# The latest ones; those before are told from what was never granted by the audit log alone.
+MAX_REVOKED: Final = 100
 
 
 class SourceDocument(TypedDict):
@@ -54,12 +58,13 @@ class FeatureDocument(TypedDict):
 
 
 class SnapshotDocument(TypedDict):
-    """A customer's compiled entitlements."""
+    """A customer's compiled entitlements. `revoked` names features of which a grant was taken back."""
 
     version: int
     customer_status: str
     sources: list[SourceDocument]
     features: dict[str, FeatureDocument]
+    revoked: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,7 @@ def compile_snapshot(
     features: Mapping[FeatureId, Feature],
     *,
     version: int,
+    grants: Iterable[Grant] = (),
 ) -> Snapshot:
     """The snapshot of this customer: the same inputs, in any order, give the same text."""
     sources: list[SourceDocument] = []
@@ -117,12 +123,20 @@ def compile_snapshot(
             entitlements = _with_bought(versions[key].entitlements, bought, features, behavior)
             sources.append(_source(subscription, key, quantity))
             _add_shares(shares, entitlements, len(sources) - 1, features)
+    given = sorted(grants, key=lambda grant: grant.id)
+    for grant in given:
+        if grant.revoked_at is None:
+            sources.append(_granted_by(grant))
+            _add_shares(shares, [grant.entitlement], len(sources) - 1, features)
     document: SnapshotDocument = {
         "version": version,
         "customer_status": customer.status,
         "sources": sources,
         "features": shares,
     }
+    revoked = _revoked(given)
+    if revoked:
+        document["revoked"] = revoked
     text = json.dumps(document, separators=(",", ":"), sort_keys=True)
     return Snapshot(customer_id=customer.id, version=version, document=text)
 
@@ -166,6 +180,23 @@ def _source(subscription: Subscription, key: VersionKey, quantity: int) -> Sourc
     if known:
         source["end"] = min(known)
     return source
+
+
+def _granted_by(grant: Grant) -> SourceDocument:
+    source: SourceDocument = {"type": "grant", "id": grant.id, "start": epoch_ms(grant.created_at)}
+    if grant.expires_at is not None:
+        source["end"] = epoch_ms(grant.expires_at)
+    return source
+
+
+def _revoked(grants: Iterable[Grant]) -> list[str]:
+    latest: dict[str, datetime] = {}
+    for grant in grants:
+        if grant.revoked_at is not None:
+            feature_id = grant.entitlement.feature_id
+            latest[feature_id] = max(latest.get(feature_id, grant.revoked_at), grant.revoked_at)
+    newest_first = sorted(latest, key=lambda feature_id: (latest[feature_id], feature_id))[::-1]
+    return sorted(newest_first[:MAX_REVOKED])
 
 
 def _add_shares(

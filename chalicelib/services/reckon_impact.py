@@ -48,6 +48,7 @@ from chalicelib.ports import (
 from chalicelib.services.count_subscribers import subscribers
 from chalicelib.services.listing import all_within
 from chalicelib.services.optimistic import retried
+from chalicelib.services.snapshots import current_grants
 from chalicelib.services.view_packages import get_package, sold_version
 
 AT_ONCE: Final = 500
@@ -244,7 +245,12 @@ class _Reckoner:
         for version in versions.values():
             for entitlement in version.entitlements:
                 self._know(entitlement.feature_id)
-        snapshot = compile_snapshot(customer, held, versions, self.features, version=0)
+        grants = current_grants(self.ports, customer.id)
+        for grant in grants:
+            self._know(grant.entitlement.feature_id)
+        snapshot = compile_snapshot(
+            customer, held, versions, self.features, version=0, grants=grants
+        )
         return cast("SnapshotDocument", json.loads(snapshot.document))
 
     def _version(self, key: VersionKey) -> PackageVersion:

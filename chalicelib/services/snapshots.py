@@ -5,35 +5,64 @@ from collections.abc import Iterable
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.features import Feature
-from chalicelib.domain.ids import FeatureId
+from chalicelib.domain.grants import Grant, GrantStatus
+from chalicelib.domain.ids import CustomerId, FeatureId
 from chalicelib.domain.plans import PackageKind, PackageVersion, version_key
 from chalicelib.domain.snapshots import Snapshot, VersionKey, compile_snapshot
 from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription
 from chalicelib.ports import Ports
+from chalicelib.services.listing import all_within
 
 
 def compile_for(
-    ports: Ports, customer: Customer, subscriptions: Iterable[Subscription], *, version: int
+    ports: Ports,
+    customer: Customer,
+    subscriptions: Iterable[Subscription],
+    *,
+    version: int,
+    changed: Grant | None = None,
 ) -> Snapshot:
-    """The snapshot that these subscriptions give the customer, numbered `version`."""
+    """The snapshot that these subscriptions and the customer's stored grants give it, numbered `version`.
+
+    `changed` takes the place of its stored self. Grants are read here: whoever compiles has read the snapshot's
+    version before, and nobody writes a grant without raising it.
+    """
     held = tuple(subscriptions)
-    keys: set[VersionKey] = set()
-    for subscription in held:
-        if subscription.status in GIVING_ACCESS:
-            keys.add((PackageKind.PLAN, subscription.plan_id, subscription.plan_version))
-            keys.update(
-                (PackageKind.ADDON, addon.id, addon.version) for addon in subscription.addons
-            )
-    versions = {key: published_version(ports, *key) for key in keys}
+    versions = held_versions(ports, held)
+    grants = current_grants(ports, customer.id)
+    if changed is not None:
+        grants = (*(grant for grant in grants if grant.id != changed.id), changed)
     wanted = {share.feature_id for found in versions.values() for share in found.entitlements}
     wanted.update(feature_id for subscription in held for feature_id in subscription.quantities)
+    wanted.update(grant.entitlement.feature_id for grant in grants)
     features: dict[FeatureId, Feature] = {}
     for feature_id in wanted:
         feature = ports.store.get(Feature, feature_id)
         if feature is None:
             raise NotFoundError("feature", feature_id)
         features[feature_id] = feature
-    return compile_snapshot(customer, held, versions, features, version=version)
+    return compile_snapshot(customer, held, versions, features, version=version, grants=grants)
+
+
+def held_versions(
+    ports: Ports, subscriptions: Iterable[Subscription]
+) -> dict[VersionKey, PackageVersion]:
+    """The versions of plans and add-ons from which these subscriptions give access."""
+    keys: set[VersionKey] = set()
+    for subscription in subscriptions:
+        if subscription.status in GIVING_ACCESS:
+            keys.add((PackageKind.PLAN, subscription.plan_id, subscription.plan_version))
+            keys.update(
+                (PackageKind.ADDON, addon.id, addon.version) for addon in subscription.addons
+            )
+    return {key: published_version(ports, *key) for key in keys}
+
+
+def current_grants(ports: Ports, customer_id: CustomerId) -> tuple[Grant, ...]:
+    """The customer's grants but for those that have expired by themselves."""
+    now = ports.clock.now()
+    stored = all_within(ports.store, Grant, customer_id)
+    return tuple(grant for grant in stored if grant.status(now) is not GrantStatus.EXPIRED)
 
 
 def published_version(

@@ -1,12 +1,14 @@
 """The customers table: a partition for each customer, and references from other ids to them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from chalicelib.adapters.dynamodb.keys import CUSTOMER_PARTITION, SNAPSHOT_SORT, Table
 from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.grants import REMEMBERED_FOR, Grant
 from chalicelib.domain.references import Reference
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscribers import Subscriber
@@ -18,6 +20,11 @@ _P: Final = CUSTOMER_PARTITION
 # Enough that creating customers is never bound by one index partition's 1,000 writes a second. Changing the
 # number moves customers between shards: those stored before would be found under neither email nor list.
 _CUSTOMER_SHARDS: Final = 8
+
+
+def _grant_expiry(grant: Grant) -> datetime | None:
+    return grant.ends_at + REMEMBERED_FOR if grant.ends_at is not None else None
+
 
 LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     Customer: Layout(
@@ -32,6 +39,16 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     Subscription: Layout(
         kind="subscription", table=_T, partition=_P, sort="SUBS", in_partition=1, in_sort=1
+    ),
+    Grant: Layout(
+        kind="grant",
+        table=_T,
+        partition=_P,
+        sort="GRANT",
+        in_partition=1,
+        in_sort=1,
+        expires_at=_grant_expiry,
+        hides_expired=True,
     ),
     CheckoutSession: Layout(
         kind="checkout_session", table=_T, partition=_P, sort="CHECKOUT", in_partition=1, in_sort=1

@@ -32,7 +32,10 @@ LISTS: Final = [
     if {"limit", "cursor"} <= {param["name"] for param in one.operation["parameters"]}
 ]
 # Bodies without which an operation can't be asked.
-BODIES: Final = {"rollback": '{"version": 1}'}
+BODIES: Final = {
+    "rollback": '{"version": 1}',
+    "grants": '{"feature_id": "sso", "value": true}',
+}
 REQUIRED: Final = {"customer_id": "acme", "entity": "plan:pro", "session_id": "cs_1"}
 
 
