@@ -41,3 +41,9 @@ def checkout_world(request: pytest.FixtureRequest) -> CheckoutWorld:
 def direct_world(request: pytest.FixtureRequest) -> DirectWorld:
     made: DirectWorld = request.param()
     return made
+
+
+@pytest.fixture(params=[StripeWorld, ManualWorld], ids=["stripe", "manual"])
+def changing_world(request: pytest.FixtureRequest) -> World:
+    made: World = request.param()
+    return made

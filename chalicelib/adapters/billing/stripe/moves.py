@@ -76,6 +76,16 @@ class StripeMoves:
                 unavailable = error
         raise unavailable or ProviderRefusedError("The subscription does not stay as it is set.")
 
+    def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `ScheduledChanges`."""
+        found, items = self._customers.subscription_with_items(billing_id)
+        if not found.get("schedule"):
+            return self._customers.translated(found, items)
+        schedule = self._schedule(id_of(found["schedule"]))
+        if is_open(schedule):
+            self._release(schedule["id"], f"{idempotency_key}:release")
+        return self._customers.translated(*self._customers.subscription_with_items(billing_id))
+
     def _now(
         self,
         found: Json,

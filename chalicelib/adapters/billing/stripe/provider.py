@@ -1,6 +1,7 @@
 """Stripe as a billing provider: the port's methods, each done in the module of its noun."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import stripe
 
@@ -14,11 +15,14 @@ from chalicelib.adapters.billing.stripe.connection import (
 from chalicelib.adapters.billing.stripe.coupons import StripeCoupons
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
 from chalicelib.adapters.billing.stripe.foreign import ForeignObjects
+from chalicelib.adapters.billing.stripe.lifecycle import StripeLifecycle
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.moves import StripeMoves
+from chalicelib.adapters.billing.stripe.previews import StripePreviews
 from chalicelib.adapters.billing.stripe.throttle import Throttle
 from chalicelib.domain.billing import (
     CatalogStep,
+    ChangePreview,
     CheckoutRequest,
     ObservedProduct,
     ProviderCheckout,
@@ -63,6 +67,8 @@ class StripeProvider:
         self._checkout = StripeCheckout(connection)
         self._foreign = ForeignObjects(connection)
         self._moves = StripeMoves(connection, self._customers)
+        self._lifecycle = StripeLifecycle(connection, self._customers, self._moves)
+        self._previews = StripePreviews(connection, self._customers)
 
     @property
     def name(self) -> str:
@@ -162,3 +168,45 @@ class StripeProvider:
             metadata=metadata,
             idempotency_key=idempotency_key,
         )
+
+    def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `ScheduledChanges`."""
+        return self._moves.drop_scheduled(billing_id, idempotency_key)
+
+    def preview_moves(
+        self,
+        billing_id: str,
+        items: Sequence[ItemMove],
+        *,
+        proration: Proration,
+        at_period_end: bool,
+    ) -> ChangePreview:
+        """See `ChangePreviews`."""
+        return self._previews.of_moves(
+            billing_id, items, proration=proration, at_period_end=at_period_end
+        )
+
+    def end_subscription(
+        self, billing_id: str, *, at: datetime | None = None
+    ) -> ProviderSubscription:
+        """See `SubscriptionEnding`."""
+        return self._lifecycle.end(billing_id, at)
+
+    def keep_subscription(self, billing_id: str) -> ProviderSubscription:
+        """See `SubscriptionEnding`."""
+        return self._lifecycle.keep(billing_id)
+
+    def pause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `SubscriptionPausing`."""
+        return self._lifecycle.pause(billing_id, idempotency_key)
+
+    def unpause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `SubscriptionPausing`."""
+        return self._lifecycle.unpause(billing_id, idempotency_key)
+
+    def set_trial_end(
+        self, billing_id: str, until: datetime, idempotency_key: str
+    ) -> ProviderSubscription:
+        """See `TrialChanges`. The key is not needed: a trial's end is a setting."""
+        _ = idempotency_key
+        return self._lifecycle.set_trial_end(billing_id, until)

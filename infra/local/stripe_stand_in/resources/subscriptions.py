@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.stripe_stand_in.account import Account
-from infra.local.stripe_stand_in.changing import change
+from infra.local.stripe_stand_in.changing import change, keep_pending, take_pending
 from infra.local.stripe_stand_in.clock import DAY
 from infra.local.stripe_stand_in.collecting import attempt
 from infra.local.stripe_stand_in.errors import malformed
 from infra.local.stripe_stand_in.invoicing import draft_for, finalize
+from infra.local.stripe_stand_in.prorating import credit
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import limit_lengths, matching, page, refuse, within
 from infra.local.stripe_stand_in.store import Obj
@@ -144,14 +145,26 @@ def cancel(acct: Account, params: Obj, subscription_id: str) -> Obj:
 
 
 @route("POST", "/v1/subscriptions/{id}/pause")
-def pause(acct: Account, _params: Obj, subscription_id: str) -> Obj:
-    """The subscription is paused: no periods begin and nothing is charged until it resumes."""
+def pause(acct: Account, params: Obj, subscription_id: str) -> Obj:
+    """The subscription is paused: no periods begin and nothing is charged until it resumes.
+
+    What is left of the period is credited with the next invoice, unless the request says otherwise.
+    """
+    refuse(
+        params.get("invoicing_behavior") == "invoice",
+        "The stand-in does not emulate invoicing_behavior=invoice.",
+        "invoicing_behavior",
+    )
     subscription = acct.edit("subscription", subscription_id)
     refuse(
         subscription["status"] not in ("active", "trialing", "past_due"),
         f"You cannot pause a subscription that is {subscription['status']}.",
         "id",
     )
+    unused = ((params.get("bill_for") or {}).get("unused_time_from") or {}).get("type", "now")
+    if unused == "now" and subscription["status"] == "active":
+        for item in subscription["items"]["data"]:
+            keep_pending(acct, subscription_id, credit(acct, subscription, item, acct.now()))
     subscription["status"] = "paused"
     subscription["status_details"] = _paused(acct, "pause_requested")
     acct.save(subscription, "customer.subscription.updated")
@@ -202,6 +215,7 @@ def _bill_resumption(acct: Account, subscription: Obj) -> None:
         for item in subscription["items"]["data"]
         if not is_metered(acct, item)
     ]
+    lines = take_pending(acct, subscription["id"]) + lines
     invoice = draft_for(acct, subscription, lines, reason="subscription_update")
     acct.save({**subscription, "latest_invoice": invoice["id"]}, "customer.subscription.updated")
     if finalize(acct, invoice["id"])["status"] == "open":
