@@ -5,7 +5,12 @@ import pytest
 from chalicelib.domain.billing import ChangePreview, ProviderItem, ProviderSubscription
 from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.price_moves import ItemMove, Proration
-from chalicelib.ports import ChangePreviews, ScheduledChanges, SubscriptionChanges
+from chalicelib.ports import (
+    ChangePreviews,
+    ScheduledChanges,
+    SubscriptionChanges,
+    SubscriptionEnding,
+)
 from tests.contract.billing_provider.samples import subscribed
 from tests.contract.billing_provider.worlds import World
 
@@ -94,9 +99,8 @@ def test_move_now_drops_what_was_scheduled(changing_world: World) -> None:
 def test_end_with_the_period_drops_what_was_scheduled(changing_world: World) -> None:
     held = subscribed(changing_world)
     move(changing_world, held, to_seats(held, 7), later=True)
-    going = changing_world.provider.end_subscription(
-        held.billing_id, at=held.current_period_end
-    )
+    assert isinstance(changing_world.provider, SubscriptionEnding)
+    going = changing_world.provider.end_subscription(held.billing_id, at=held.current_period_end)
     assert (going.scheduled, going.cancel_at) == (None, held.current_period_end)
 
 

@@ -1,11 +1,17 @@
 """Customers and their subscriptions as this provider holds them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.adapters.billing.manual.catalog import ManualCatalog
-from chalicelib.adapters.billing.manual.periods import period_at
+from chalicelib.adapters.billing.manual.changes import (
+    current_period,
+    end_of,
+    settled,
+    with_moves,
+    with_moves_later,
+)
 from chalicelib.adapters.billing.manual.records import (
     ENTITY_URL,
     HeldCustomer,
@@ -25,6 +31,8 @@ from chalicelib.domain.billing import (
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.ids import derived_id
+from chalicelib.domain.price_moves import ItemMove
+from chalicelib.domain.prices import Price
 from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.ports import Clock, Put, Store
 
@@ -92,25 +100,63 @@ class ManualCustomers:
         """The subscription has ended, or will."""
         now = self._clock.now().replace(microsecond=0)
 
-        def ended(one: HeldSubscription) -> HeldSubscription:
-            if _end_of(one, now) is not None:
+        def ended(held: HeldSubscription) -> HeldSubscription:
+            one = settled(held, now)
+            if end_of(one, now) is not None:
                 return one
             if at is not None and at > now:
-                return replace(one, cancel_at=at)
-            return replace(one, ended_at=now)
+                return replace(one, cancel_at=at, scheduled=None)
+            return replace(one, ended_at=now, scheduled=None)
 
         return self._change_one(billing_id, ended)
 
     def keep(self, billing_id: str) -> ProviderSubscription:
         """The subscription has no end any more."""
+        return self._change_one(billing_id, lambda one: replace(self._running(one), cancel_at=None))
+
+    def move(
+        self,
+        billing_id: str,
+        moves: Sequence[ItemMove],
+        metadata: Mapping[str, str],
+        *,
+        later: bool,
+    ) -> ProviderSubscription:
+        """The subscription charges otherwise, now or with its next period; nothing is settled: a person invoices."""
+        now = self._clock.now().replace(microsecond=0)
+        wanted = [self._catalog.price(move.to_price) for move in moves if move.to_price is not None]
+        recurring = next((one.price for one in wanted if one.price.billing_period), None)
+
+        def moved(one: HeldSubscription) -> HeldSubscription:
+            running = settled(self._running(one), now)
+            kept = {item.price_billing_id for item in running.items}
+            if not all(price.active or price.billing_id in kept for price in wanted):
+                raise ProviderRefusedError("A price of the subscription is not sold any more.")
+            charged = recurring or self._recurring(running)
+            change = with_moves_later if later else with_moves
+            return change(replace(running, scheduled=None), moves, metadata, charged, now)
+
+        return self._change_one(billing_id, moved)
+
+    def drop(self, billing_id: str) -> ProviderSubscription:
+        """Nothing waits for the next period."""
         now = self._clock.now()
+        return self._change_one(billing_id, lambda one: replace(settled(one, now), scheduled=None))
 
-        def kept(one: HeldSubscription) -> HeldSubscription:
-            if _end_of(one, now) is not None:
-                raise ProviderRefusedError("A subscription that has ended can't go on.")
-            return replace(one, cancel_at=None)
+    def pause(self, billing_id: str, *, is_paused: bool) -> ProviderSubscription:
+        """The subscription rests, or goes on."""
+        return self._change_one(
+            billing_id, lambda one: replace(self._running(one), is_paused=is_paused)
+        )
 
-        return self._change_one(billing_id, kept)
+    def _running(self, one: HeldSubscription) -> HeldSubscription:
+        if end_of(one, self._clock.now()) is not None:
+            raise ProviderRefusedError("A subscription that has ended can't go on.")
+        return one
+
+    def _recurring(self, held: HeldSubscription) -> Price | None:
+        prices = [self._catalog.price(item.price_billing_id).price for item in held.items]
+        return next((price for price in prices if price.billing_period), None)
 
     def _change_one(
         self, billing_id: str, change: Callable[[HeldSubscription], HeldSubscription]
@@ -160,15 +206,14 @@ class ManualCustomers:
 
     def _shown(self, customer: HeldCustomer, held: HeldSubscription) -> ProviderSubscription:
         now = self._clock.now()
-        ended_at = _end_of(held, now)
-        start, end = held.started_at, None
-        if held.period is not None:
-            seen_at = now if ended_at is None else min(now, ended_at)
-            start, end = period_at(held.started_at, held.period, held.interval_count, seen_at)
+        held = settled(held, now)
+        ended_at = end_of(held, now)
+        start, end = current_period(held, now if ended_at is None else min(now, ended_at))
+        status = SubscriptionStatus.PAUSED if held.is_paused else SubscriptionStatus.ACTIVE
         return ProviderSubscription(
             billing_id=held.billing_id,
             customer_billing_id=customer.billing_id,
-            status=SubscriptionStatus.ACTIVE if ended_at is None else SubscriptionStatus.CANCELED,
+            status=status if ended_at is None else SubscriptionStatus.CANCELED,
             items=held.items,
             currency=held.currency,
             started_at=held.started_at,
@@ -177,6 +222,7 @@ class ManualCustomers:
             current_period_end=end,
             cancel_at=held.cancel_at,
             ended_at=ended_at,
+            scheduled=held.scheduled.change if held.scheduled and ended_at is None else None,
             url=held.metadata.get(ENTITY_URL),
             metadata=held.metadata,
         )
@@ -204,10 +250,3 @@ def _subscription_in(held: HeldCustomer, billing_id: str) -> HeldSubscription:
         if one.billing_id == billing_id:
             return one
     raise missing("subscription", billing_id)
-
-
-def _end_of(held: HeldSubscription, now: datetime) -> datetime | None:
-    """When the subscription ended, by hand or because its time had come; None if it goes on."""
-    if held.ended_at is not None:
-        return held.ended_at
-    return held.cancel_at if held.cancel_at is not None and held.cancel_at <= now else None

@@ -1,6 +1,6 @@
 """Invoicing by hand as a billing provider: the port's methods, each done in the module of its noun."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from chalicelib.adapters.billing.manual.catalog import ManualCatalog
@@ -14,6 +14,7 @@ from chalicelib.domain.billing import (
     SubscriptionRequest,
 )
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.ports import Clock, Store
 
 
@@ -86,3 +87,32 @@ class ManualProvider:
     def keep_subscription(self, billing_id: str) -> ProviderSubscription:
         """See `SubscriptionEnding`."""
         return self._customers.keep(billing_id)
+
+    def move_prices(
+        self,
+        billing_id: str,
+        items: Sequence[ItemMove],
+        *,
+        proration: Proration,
+        at_period_end: bool,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> ProviderSubscription:
+        """See `SubscriptionChanges`. Who invoices by hand settles by hand, and a repetition sets the same again."""
+        _ = proration, idempotency_key
+        return self._customers.move(billing_id, items, metadata, later=at_period_end)
+
+    def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `ScheduledChanges`."""
+        _ = idempotency_key
+        return self._customers.drop(billing_id)
+
+    def pause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `SubscriptionPausing`."""
+        _ = idempotency_key
+        return self._customers.pause(billing_id, is_paused=True)
+
+    def unpause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        """See `SubscriptionPausing`."""
+        _ = idempotency_key
+        return self._customers.pause(billing_id, is_paused=False)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chalicelib.domain.billing import ProviderItem
+from chalicelib.domain.billing import ProviderChange, ProviderItem
 from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.ids import derived_id
 from chalicelib.domain.plain import plain
@@ -43,8 +43,20 @@ class HeldProduct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldChange:
+    """What is put down for later, and in which periods it is then charged."""
+
+    change: ProviderChange
+    period: BillingPeriod | None
+    interval_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldSubscription:
-    """What a customer agreed to. Its periods follow from when it began, so no job has to renew it."""
+    """What a customer agreed to. Its periods follow from when it began, so no job has to renew it.
+
+    `anchor` is when its periods began to count anew, because another interval was agreed to.
+    """
 
     billing_id: str
     made_with: str
@@ -55,6 +67,9 @@ class HeldSubscription:
     started_at: datetime
     cancel_at: datetime | None = None
     ended_at: datetime | None = None
+    anchor: datetime | None = None
+    scheduled: HeldChange | None = None
+    is_paused: bool = False
     metadata: Mapping[str, str]
 
 
