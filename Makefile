@@ -39,6 +39,7 @@ lock: setup ## Resolve the dependencies anew (make lock ARGS=--upgrade takes new
 	$(UV_COMPILE) --extra dev -o infra/locks/dev.txt pyproject.toml
 	$(UV_COMPILE) -c infra/locks/dev.txt -o requirements.txt pyproject.toml
 	$(UV_COMPILE) -o infra/locks/emulator.txt infra/locks/emulator.in
+	$(UV_COMPILE) -o infra/locks/lambda.txt infra/locks/lambda.in
 
 clean: ## Remove environments and caches (the local stack's data in .paygrade stays)
 	rm -rf $(VENV) $(EMULATOR_VENV) *.egg-info build dist .cache .coverage .coverage.* htmlcov

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "requirements.txt"
 DEVELOPMENT = ROOT / "infra/locks/dev.txt"
 EMULATOR = ROOT / "infra/locks/emulator.txt"
-LOCKS = [RUNTIME, DEVELOPMENT, EMULATOR]
+LAMBDA = ROOT / "infra/locks/lambda.txt"
+LOCKS = [RUNTIME, DEVELOPMENT, EMULATOR, LAMBDA]
 
 
 def pins(lock: Path) -> set[str]:
