@@ -297,6 +297,17 @@ class HostedCheckout(Protocol):
 
 
 @runtime_checkable
+class EmbeddedCheckout(Protocol):
+    """The ability to take a payment inside the application's own page. Its sessions are looked at as hosted ones."""
+
+    def open_embedded_checkout(
+        self, request: CheckoutRequest, idempotency_key: str
+    ) -> ProviderCheckout:
+        """A session of the request's mode that the customer can pay where the `client_secret` is."""
+        ...
+
+
+@runtime_checkable
 class DirectSubscriptions(Protocol):
     """The ability to subscribe a customer at our word alone, before anything is paid."""
 
@@ -506,6 +517,7 @@ class Environment:
     return_origins: tuple[str, ...]
     billing_api_version: str
     drift_policy: DriftPolicy = DriftPolicy.RESTORE
+    checkouts_per_minute: int = 5
 
 
 class Deadline(Protocol):

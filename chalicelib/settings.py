@@ -34,6 +34,7 @@ class Settings:
     stripe_secret_key: str | None
     stripe_webhook_secrets: tuple[str, ...]
     drift_policy: str = "restore"
+    checkouts_per_minute: int = 5
 
     def __repr__(self) -> str:
         """Only what may stand in a log."""
@@ -47,10 +48,7 @@ def stage() -> str:
 
 def reconcile_every_minutes() -> int:
     """How often the scheduled reconciliation starts."""
-    text = os.environ.get("PAYGRADE_RECONCILE_MINUTES", "60")
-    if not text.isdecimal() or int(text) < 1:
-        raise SettingsError("PAYGRADE_RECONCILE_MINUTES is a whole number of at least 1.")
-    return int(text)
+    return _count(os.environ, "PAYGRADE_RECONCILE_MINUTES", "60")
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -79,7 +77,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         stripe_secret_key=stripe_key,
         stripe_webhook_secrets=_webhook_secrets(values),
         drift_policy=_drift_policy(values),
+        checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
     )
+
+
+def _count(values: Mapping[str, str], name: str, default: str) -> int:
+    text = values.get(name, default)
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"{name} is a whole number of at least 1.")
+    return int(text)
 
 
 def _drift_policy(values: Mapping[str, str]) -> str:

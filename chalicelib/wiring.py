@@ -58,6 +58,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             return_origins=loaded.return_origins,
             billing_api_version=settings.STRIPE_API_VERSION,
             drift_policy=DriftPolicy(loaded.drift_policy),
+            checkouts_per_minute=loaded.checkouts_per_minute,
         ),
         store=store,
         snapshots=_snapshot_reader(loaded, clock, monitor),

@@ -1,5 +1,6 @@
 """Checkout sessions: the page on which a customer pays, and the pages it comes back to."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -7,11 +8,13 @@ from chalice.app import Blueprint
 from pydantic import Field
 
 from chalicelib.api.http import Call, Reply, Text, endpoint
-from chalicelib.api.orders import OrderIn
+from chalicelib.api.orders import OrderIn, Url
 from chalicelib.api.wire import NoBody, NoQuery, Query, Wire
 from chalicelib.domain.api_keys import Scope
-from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.billing import CheckoutMode, CheckoutStatus
 from chalicelib.domain.checkout_sessions import CheckoutSession
+from chalicelib.domain.orders import Order
+from chalicelib.services.expire_checkout import expire_checkout
 from chalicelib.services.return_from_checkout import return_from_checkout
 from chalicelib.services.start_checkout import start_checkout
 from chalicelib.services.view_subscriptions import get_checkout_session
@@ -21,13 +24,24 @@ bp = Blueprint(__name__)
 
 
 class CheckoutCreate(OrderIn):
-    """An order that is to be paid."""
+    """An order that is to be paid.
 
-    ui_mode: Literal["hosted"] = "hosted"
+    `hosted` takes `success_url` and `cancel_url`; `embedded` and `elements` take `return_url`, whose origin must be on
+    the same allow-list.
+    """
+
+    ui_mode: Annotated[CheckoutMode, Field(strict=False)] = CheckoutMode.HOSTED
+    return_url: Annotated[
+        Url | None, Field(description="Where an embedded checkout leads when it is done.")
+    ] = None
+
+    def to_domain(self) -> Order:
+        """The order, with where it is paid."""
+        return replace(super().to_domain(), ui_mode=self.ui_mode, return_url=self.return_url)
 
 
 class CheckoutSessionOut(Wire):
-    """A session that can be paid at `url` until `expires_at`."""
+    """A session that can be paid until `expires_at`: at `url`, or where the browser has its `client_secret`."""
 
     object: Literal["checkout_session"] = "checkout_session"
     id: str
@@ -35,7 +49,9 @@ class CheckoutSessionOut(Wire):
     plan_id: str
     plan_version: int
     status: CheckoutStatus
+    ui_mode: CheckoutMode
     url: str | None
+    client_secret: str | None
     billing_id: str | None
     subscription_id: str
     expires_at: datetime
@@ -44,13 +60,16 @@ class CheckoutSessionOut(Wire):
 
 def from_domain(session: CheckoutSession) -> CheckoutSessionOut:
     """The session as it is shown."""
+    is_open = session.status is CheckoutStatus.OPEN
     return CheckoutSessionOut(
         id=session.id,
         customer_id=session.customer_id,
         plan_id=session.plan_id,
         plan_version=session.plan_version,
         status=session.status,
-        url=session.url,
+        ui_mode=session.ui_mode,
+        url=session.url if is_open else None,
+        client_secret=session.client_secret if is_open else None,
         billing_id=session.billing_id,
         subscription_id=session.subscription_id,
         expires_at=session.expires_at,
@@ -67,9 +86,13 @@ def from_domain(session: CheckoutSession) -> CheckoutSessionOut:
     body=CheckoutCreate,
     answer=CheckoutSessionOut,
     status=201,
+    limited=True,
 )
 def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessionOut:
-    """One session for each customer and product: the same order gets the same one, another order replaces it."""
+    """One session for each customer and product: the same order gets the same one, another order replaces it.
+
+    A customer begins at most five a minute (429 with `Retry-After`): stolen cards are tested by beginning again.
+    """
     return from_domain(start_checkout(call.ports, call.cause, call.body.to_domain()))
 
 
@@ -84,6 +107,19 @@ def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessio
 def retrieve_checkout_session(call: Call[NoBody, NoQuery]) -> CheckoutSessionOut:
     """The session, until a newer one of the same customer and product replaces it."""
     return from_domain(get_checkout_session(call.ports, call.path["session_id"]))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/checkout_sessions/{session_id}/expire",
+    scope=Scope.CUSTOMERS_WRITE,
+    summary="Expire a checkout session",
+    answer=CheckoutSessionOut,
+)
+def post_checkout_expiry(call: Call[NoBody, NoQuery]) -> CheckoutSessionOut:
+    """It can't be paid any more. One that was paid before stays so: look at `status`."""
+    return from_domain(expire_checkout(call.ports, call.cause, call.path["session_id"]))
 
 
 class ReturnQuery(Query):

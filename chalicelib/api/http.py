@@ -35,6 +35,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
     etag: bool = False,
     raw: bool = False,
     secret_answer: bool = False,
+    limited: bool = False,
     also: Mapping[int, str] | None = None,
     name: str | None = None,
     media_type: str = "application/json",
@@ -55,6 +56,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
         etag: Answers carry an ETag, and `If-None-Match` is honoured.
         raw: The handler reads `call.raw` itself; the body is neither parsed nor its type looked at.
         secret_answer: The answer is never stored, so a repetition is not replayed.
+        limited: Answers 429 to a customer who asks too often.
         also: Further successful statuses and what they mean.
         name: The operation's id, if the handler's own name is not unique.
         media_type: Of a successful answer that is no model.
@@ -76,6 +78,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
             etag=etag,
             raw=raw,
             secret_answer=secret_answer,
+            limited=limited,
             also=also or {},
             media_type=media_type,
         )

@@ -61,6 +61,7 @@ _PROBLEMS: Final = {
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The input is invalid.",
+    429: "Too often; try again after `Retry-After` seconds.",
     500: "Something went wrong on our side.",
     503: "Something we need is unavailable; try again after `Retry-After` seconds.",
 }
@@ -228,6 +229,8 @@ def _problem_statuses(operation: Operation) -> set[int]:
     if operation.scope is not None:
         statuses |= {401, 403}
     names_others = any(name.endswith("_id") for name in operation.body.model_fields)
+    if operation.limited:
+        statuses |= {429}
     if "{" in operation.path or names_others:
         statuses |= {404}
     if operation.method == "GET":
@@ -237,7 +240,7 @@ def _problem_statuses(operation: Operation) -> set[int]:
 
 def _problem_response(status: int, text: str) -> Document:
     headers: Document = {"Request-Id": {"$ref": "#/components/headers/Request-Id"}}
-    if status in (409, 503):
+    if status in (409, 429, 503):
         headers["Retry-After"] = {"schema": {"type": "integer", "minimum": 1}}
     if status == 401:  # noqa: PLR2004
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}

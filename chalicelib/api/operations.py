@@ -67,6 +67,7 @@ class Operation:
     etag: bool
     raw: bool
     secret_answer: bool
+    limited: bool
     also: Mapping[int, str]
     media_type: str
 

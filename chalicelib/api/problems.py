@@ -35,6 +35,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.StoreConflictError: (409, "Changed at the same time"),
     errors.StoreUnavailableError: (503, "Database unavailable"),
     errors.BusyError: (409, "Busy"),
+    errors.TooManyCheckoutsError: (429, "Too many checkouts"),
     errors.InvalidSignatureError: (400, "Invalid signature"),
     errors.MalformedEventError: (400, "Malformed event"),
     errors.UnauthenticatedError: (401, "Unauthenticated"),

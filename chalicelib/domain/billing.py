@@ -170,18 +170,29 @@ class CheckoutDiscount:
     code_billing_id: str | None = None
 
 
+class CheckoutMode(StrEnum):
+    """Where the customer pays: on the provider's page, or in the application's own with the provider's parts in it."""
+
+    HOSTED = "hosted"
+    EMBEDDED = "embedded"
+    ELEMENTS = "elements"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutRequest:
     """What a customer is asked to pay for. `metadata` is put on the session and on the subscription it makes.
 
-    With `trial_days` a payment method is asked for now, and what recurs is paid after that many days.
+    A hosted page leads to `success_url` or `cancel_url`, the other modes to `return_url`. With `trial_days` a
+    payment method is asked for now, and what recurs is paid after that many days.
     """
 
     customer_billing_id: str
     reference: str
     items: tuple[CheckoutItem, ...]
-    success_url: str
-    cancel_url: str | None
+    mode: CheckoutMode = CheckoutMode.HOSTED
+    success_url: str | None = None
+    cancel_url: str | None = None
+    return_url: str | None = None
     expires_at: datetime
     metadata: Mapping[str, str]
     trial_days: int | None = None
@@ -207,11 +218,12 @@ class CheckoutStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCheckout:
-    """A checkout as the provider holds it."""
+    """A checkout as the provider holds it. An open one has a `url`, or the secret that opens it in the browser."""
 
     billing_id: str
     customer_billing_id: str | None = None
     url: str | None
+    client_secret: str | None = field(default=None, repr=False)
     status: CheckoutStatus
     expires_at: datetime
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from chalicelib.domain.billing import CheckoutDiscount, CheckoutStatus
+from chalicelib.domain.billing import CheckoutDiscount, CheckoutMode, CheckoutStatus
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
 from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.subscriptions import SubscribedAddon
@@ -18,9 +18,9 @@ from chalicelib.domain.subscriptions import SubscribedAddon
 class CheckoutSession:
     """A customer's attempt to pay for a plan; `subscription_id` is what the subscription will be called if it is paid.
 
-    `terms` digests what was asked for: the same terms again get the same session back. `billing_id` and `url`
-    are None from the claim of the slot until the provider has opened its own session. `is_direct`: there is no
-    session to be paid, and `expires_at` is when whoever claimed the slot can't be at work any more.
+    `terms` digests what was asked for: the same terms again get the same session back. `billing_id`, `url` and
+    `client_secret` are None from the claim of the slot until the provider has opened its own session. `is_direct`:
+    there is no session to be paid, and `expires_at` is when whoever claimed the slot can't be at work any more.
     """
 
     id: str
@@ -39,12 +39,15 @@ class CheckoutSession:
     currency: str
     subscription_id: SubscriptionId
     terms: str
-    success_url: str = ""
+    ui_mode: CheckoutMode = CheckoutMode.HOSTED
+    success_url: str | None = None
     cancel_url: str | None = None
+    return_url: str | None = None
     provider: str
     is_direct: bool = False
     billing_id: str | None = None
     url: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
     status: CheckoutStatus = CheckoutStatus.OPEN
     expires_at: datetime
     created_at: datetime

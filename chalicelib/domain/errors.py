@@ -185,6 +185,16 @@ class BusyError(DomainError):
     retry_after_seconds = 5
 
 
+class TooManyCheckoutsError(DomainError):
+    """The customer began too many checkouts within a minute; nothing was opened."""
+
+    code = "too_many_checkouts"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class InvalidSignatureError(DomainError):
     """A webhook delivery is not signed by the provider with a current secret, or is too old or too new."""
 

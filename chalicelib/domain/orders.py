@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from chalicelib.domain.billing import CheckoutMode
 from chalicelib.domain.errors import InvalidError, Violation, invalid
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, derived_id
 from chalicelib.domain.plans import PackageKind, PackageVersion, PricingType
@@ -25,7 +26,7 @@ class Order:
 
     `trial` None: the plan's, if the customer has not had one of the product.
 
-    `billing_provider` None: whoever is able to take the payment.
+    `billing_provider` None: whoever is able to take the payment. `ui_mode` is where it is taken, if any is.
     """
 
     customer_id: CustomerId
@@ -40,6 +41,8 @@ class Order:
     promotion_code: str | None = None
     success_url: str | None = None
     cancel_url: str | None = None
+    return_url: str | None = None
+    ui_mode: CheckoutMode = CheckoutMode.HOSTED
     billing_provider: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -92,6 +95,8 @@ class PricedOrder:
             f"coupon={order.coupon}/{order.promotion_code}",
             order.success_url or "",
             order.cancel_url or "",
+            f"ui_mode={order.ui_mode}",
+            order.return_url or "",
             *(f"{key}={value}" for key, value in sorted(order.metadata.items())),
         )
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from chalicelib.domain.errors import BillingNotConfiguredError, invalid
-from chalicelib.ports import CheckoutProvider, DirectProvider, Ports
+from chalicelib.domain.billing import CheckoutMode
+from chalicelib.domain.errors import BillingNotConfiguredError, InvalidError, invalid
+from chalicelib.ports import CheckoutProvider, DirectProvider, EmbeddedCheckout, Ports
 
 
 def choose_seller(ports: Ports, wished: str | None) -> CheckoutProvider | DirectProvider:
@@ -26,19 +27,34 @@ def choose_seller(ports: Ports, wished: str | None) -> CheckoutProvider | Direct
     return direct
 
 
-def choose_checkout(ports: Ports, wished: str | None) -> CheckoutProvider:
-    """The provider whose payment page is used: the wished one, or the first that has one."""
+def choose_checkout(ports: Ports, wished: str | None, mode: CheckoutMode) -> CheckoutProvider:
+    """The provider whose checkout is used: the wished one, or the first that has one of this mode."""
     if wished is None:
-        for able in checkout_providers(ports):
-            return able
+        able = tuple(checkout_providers(ports))
+        for provider in able:
+            if _offers(provider, mode):
+                return provider
+        if able:
+            raise _mode_refusal(able[0], mode)
         raise BillingNotConfiguredError("The environment has no billing provider with a checkout.")
     require_known(ports, wished)
-    provider = ports.providers.get(wished)
-    if isinstance(provider, CheckoutProvider):
-        return provider
-    raise invalid(
-        "billing_provider", "no_checkout", f"The billing provider {wished!r} takes no payments."
-    )
+    chosen = ports.providers.get(wished)
+    if not isinstance(chosen, CheckoutProvider):
+        raise invalid(
+            "billing_provider", "no_checkout", f"The billing provider {wished!r} takes no payments."
+        )
+    if not _offers(chosen, mode):
+        raise _mode_refusal(chosen, mode)
+    return chosen
+
+
+def _offers(provider: CheckoutProvider, mode: CheckoutMode) -> bool:
+    return mode is CheckoutMode.HOSTED or isinstance(provider, EmbeddedCheckout)
+
+
+def _mode_refusal(provider: CheckoutProvider, mode: CheckoutMode) -> InvalidError:
+    detail = f"The billing provider {provider.name!r} has no checkout of the mode {mode.value!r}."
+    return invalid("ui_mode", "unsupported", detail)
 
 
 def checkout_providers(ports: Ports) -> Iterator[CheckoutProvider]:

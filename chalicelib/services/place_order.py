@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chalicelib.domain.billing import CheckoutMode
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
@@ -127,13 +128,24 @@ def _sold(ports: Ports, kind: PackageKind, package_id: PackageId) -> PackageVers
 
 
 def _check_return_urls(ports: Ports, order: Order) -> None:
-    for param, url in (("success_url", order.success_url), ("cancel_url", order.cancel_url)):
-        if url is not None and not is_allowed_return_url(url, ports.environment.return_origins):
-            raise invalid(
-                param,
-                "origin_not_allowed",
-                "The URL's origin is not on the environment's allow-list.",
-            )
+    is_hosted = order.ui_mode is CheckoutMode.HOSTED
+    for param, url, fits in (
+        ("success_url", order.success_url, is_hosted),
+        ("cancel_url", order.cancel_url, is_hosted),
+        ("return_url", order.return_url, not is_hosted),
+    ):
+        if url is not None and not fits:
+            detail = f"A checkout of the mode {order.ui_mode.value!r} takes no {param}."
+            raise invalid(param, "not_allowed", detail)
+        require_return_url(ports, param, url)
+
+
+def require_return_url(ports: Ports, param: str, url: str | None) -> None:
+    """Nothing, if there is no URL, or one that the environment lets a customer be sent to."""
+    if url is not None and not is_allowed_return_url(url, ports.environment.return_origins):
+        raise invalid(
+            param, "origin_not_allowed", "The URL's origin is not on the environment's allow-list."
+        )
 
 
 def is_allowed_return_url(url: str, origins: tuple[str, ...]) -> bool:

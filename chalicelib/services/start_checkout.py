@@ -7,6 +7,7 @@ from typing import Final
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import (
     CheckoutItem,
+    CheckoutMode,
     CheckoutRequest,
     CheckoutStatus,
     ProviderCheckout,
@@ -22,10 +23,18 @@ from chalicelib.domain.ids import SubscriptionId
 from chalicelib.domain.orders import Order
 from chalicelib.domain.references import CHECKOUT_SESSION, Reference
 from chalicelib.domain.trials import trial_days
-from chalicelib.ports import Anyhow, AtRevision, CheckoutProvider, Ports, Put
+from chalicelib.ports import (
+    Anyhow,
+    AtRevision,
+    CheckoutProvider,
+    EmbeddedCheckout,
+    Ports,
+    Put,
+)
 from chalicelib.services.billed_order import billed_items, subscription_metadata
 from chalicelib.services.choose_provider import choose_checkout
 from chalicelib.services.clear_slot import claim, clear_slot, fence, take_in_payment
+from chalicelib.services.limit_checkouts import count_checkout
 from chalicelib.services.link_customer import link_customer
 from chalicelib.services.order_coupon import discount_at
 from chalicelib.services.place_order import Placed, place_order, refuse_second
@@ -43,9 +52,11 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
     The slot (customer, product) is claimed in our store before the provider opens anything, and the provider
     is called under the session's own key: requests that race, or follow a crash, end in the same session.
     """
-    provider = choose_checkout(ports, order.billing_provider)
+    provider = choose_checkout(ports, order.billing_provider, order.ui_mode)
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
+        if tried == 1:
+            count_checkout(ports, order.customer_id)
         refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=True)
         if not placed.priced.lines:
             raise invalid(
@@ -98,6 +109,8 @@ def _new_session(
     if priced.billing_period is None or priced.currency is None:
         raise invalid("plan_id", "nothing_to_pay", "The plan costs nothing.")
     pages = f"{ports.environment.public_url}/checkout"
+    success = f"{pages}/success?session_id={{CHECKOUT_SESSION_ID}}"
+    is_hosted = order.ui_mode is CheckoutMode.HOSTED
     return CheckoutSession(
         id=ports.ids.new("chk_"),
         customer_id=order.customer_id,
@@ -116,8 +129,10 @@ def _new_session(
         currency=priced.currency,
         subscription_id=SubscriptionId(ports.ids.new("subs_")),
         terms=priced.terms(order),
-        success_url=order.success_url or f"{pages}/success?session_id={{CHECKOUT_SESSION_ID}}",
-        cancel_url=order.cancel_url or f"{pages}/canceled",
+        ui_mode=order.ui_mode,
+        success_url=(order.success_url or success) if is_hosted else None,
+        cancel_url=(order.cancel_url or f"{pages}/canceled") if is_hosted else None,
+        return_url=None if is_hosted else order.return_url or success,
         provider=provider,
         expires_at=now + _LIFETIME,
         created_at=now,
@@ -162,15 +177,22 @@ def _open(
         customer_billing_id=link_customer(ports, placed.customer, provider),
         reference=session.id,
         items=items,
+        mode=session.ui_mode,
         success_url=session.success_url,
         cancel_url=session.cancel_url,
+        return_url=session.return_url,
         expires_at=session.expires_at,
         metadata=subscription_metadata(environment, session),
         trial_days=session.trial_days,
         discount=session.discount,
     )
+    key = f"paygrade:{environment.name}:checkout:{session.id}"
     try:
-        return provider.open_checkout(request, f"paygrade:{environment.name}:checkout:{session.id}")
+        if session.ui_mode is CheckoutMode.HOSTED:
+            return provider.open_checkout(request, key)
+        if isinstance(provider, EmbeddedCheckout):
+            return provider.open_embedded_checkout(request, key)
+        raise ProviderRefusedError(f"{provider.name} has no embedded checkout any more.")
     except ProviderUnavailableError as error:
         if error.definite:
             # The provider would replay its failure under this key for a day. If it opened a session all the
@@ -189,7 +211,11 @@ def _remember(
     if session.billing_id == truth.billing_id:
         return session
     opened = replace(
-        session, billing_id=truth.billing_id, url=truth.url, revision=session.revision + 1
+        session,
+        billing_id=truth.billing_id,
+        url=truth.url,
+        client_secret=truth.client_secret,
+        revision=session.revision + 1,
     )
     ports.store.commit(
         Put(opened, AtRevision(number=session.revision)),

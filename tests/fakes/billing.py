@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.domain.billing import (
     ArchivePrice,
     CatalogStep,
+    CheckoutMode,
     CheckoutRequest,
     CheckoutStatus,
     CreatePrice,
@@ -409,7 +410,7 @@ class FakeProvider:
 
 @dataclass(slots=True)
 class FakeBillingProvider(FakeProvider):
-    """A `CheckoutProvider` that also charges usage (`UsageCharging`): a customer pays first.
+    """A `CheckoutProvider` of every mode that also charges usage (`UsageCharging`): a customer pays first.
 
     `foreign` is what others made there (`CatalogSource`).
     """
@@ -464,20 +465,33 @@ class FakeBillingProvider(FakeProvider):
         return FakeProvider._create_price(self, step)
 
     def open_checkout(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
+        return self._open(Call("open_checkout", (request,), idempotency_key), request)
+
+    def open_embedded_checkout(
+        self, request: CheckoutRequest, idempotency_key: str
+    ) -> ProviderCheckout:
+        return self._open(Call("open_embedded_checkout", (request,), idempotency_key), request)
+
+    def _open(self, call: Call, request: CheckoutRequest) -> ProviderCheckout:
+        is_hosted = request.mode is CheckoutMode.HOSTED
+
         def create() -> str:
             self._check_sellable(request)
+            leads_back = (request.success_url or request.cancel_url) is not None
+            if is_hosted is not leads_back or is_hosted is not (request.return_url is None):
+                raise ProviderRefusedError("The address does not fit the mode.")
             billing_id = self._new_id("cs")
             self.checkout_requests[billing_id] = request
             self.checkouts[billing_id] = ProviderCheckout(
                 billing_id=billing_id,
                 customer_billing_id=request.customer_billing_id,
-                url=f"https://billing.example/pay/{billing_id}",
+                url=f"https://billing.example/pay/{billing_id}" if is_hosted else None,
+                client_secret=None if is_hosted else f"{billing_id}_secret",
                 status=CheckoutStatus.OPEN,
                 expires_at=request.expires_at,
             )
             return billing_id
 
-        call = Call("open_checkout", (request,), idempotency_key)
         return self._checkout_now(self._create(call, create))
 
     def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
@@ -502,7 +516,9 @@ class FakeBillingProvider(FakeProvider):
         return self.checkouts[billing_id]
 
     def _close(self, billing_id: str, status: CheckoutStatus) -> None:
-        self.checkouts[billing_id] = replace(self.checkouts[billing_id], status=status, url=None)
+        self.checkouts[billing_id] = replace(
+            self.checkouts[billing_id], status=status, url=None, client_secret=None
+        )
 
     # --- What customers do ----------------------------------------------------------------------
 

@@ -69,6 +69,11 @@ class World:
             monitor=self.monitor,
         )
 
+    def limit_checkouts(self, per_minute: int) -> None:
+        """So many a minute may a customer begin."""
+        environment = replace(self.ports.environment, checkouts_per_minute=per_minute)
+        self.ports = replace(self.ports, environment=environment)
+
     # --- The catalog --------------------------------------------------------------------------------------
 
     def put(self, *records: Record) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chalicelib.adapters.dynamodb.keys import CUSTOMER_PARTITION, SNAPSHOT_SORT, Table
 from chalicelib.adapters.dynamodb.layout import Index, Layout
+from chalicelib.domain.checkout_attempts import CheckoutAttempts
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.grants import REMEMBERED_FOR, Grant
@@ -52,6 +53,16 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     CheckoutSession: Layout(
         kind="checkout_session", table=_T, partition=_P, sort="CHECKOUT", in_partition=1, in_sort=1
+    ),
+    CheckoutAttempts: Layout(
+        kind="checkout_attempts",
+        table=_T,
+        partition=_P,
+        sort="ATTEMPTS",
+        in_partition=1,
+        in_sort=0,
+        expires_at=lambda attempts: attempts.expires_at,
+        hides_expired=True,
     ),
     TrialUse: Layout(
         kind="trial_use", table=_T, partition=_P, sort="TRIAL", in_partition=1, in_sort=1

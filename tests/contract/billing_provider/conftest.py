@@ -5,6 +5,7 @@ import pytest
 from tests.contract.billing_provider.worlds import (
     CheckoutWorld,
     DirectWorld,
+    EmbeddedWorld,
     FakeDirectWorld,
     FakeWorld,
     ManualWorld,
@@ -34,6 +35,12 @@ def remote_world(request: pytest.FixtureRequest) -> RemoteWorld:
 @pytest.fixture(params=[FakeWorld, StripeWorld], ids=["fake", "stripe"])
 def checkout_world(request: pytest.FixtureRequest) -> CheckoutWorld:
     made: CheckoutWorld = request.param()
+    return made
+
+
+@pytest.fixture(params=[FakeWorld, StripeWorld], ids=["fake", "stripe"])
+def embedded_world(request: pytest.FixtureRequest) -> EmbeddedWorld:
+    made: EmbeddedWorld = request.param()
     return made
 
 

@@ -18,7 +18,12 @@ from chalicelib.domain.billing import (
 )
 from chalicelib.domain.errors import ProviderUnavailableError, StoreUnavailableError
 from chalicelib.domain.provider_records import ProviderRecord
-from chalicelib.ports import BillingProvider, CheckoutProvider, DirectProvider
+from chalicelib.ports import (
+    BillingProvider,
+    CheckoutProvider,
+    DirectProvider,
+    EmbeddedCheckout,
+)
 from infra.local.stripe_stand_in.core import StandIn
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessClient
 from infra.local.stripe_stand_in.wire import Request
@@ -121,6 +126,20 @@ class CheckoutWorld(RemoteWorld, Protocol):
 
     def decline(self, checkout_id: str) -> None:
         """The customer's card is refused."""
+
+
+class SellsEmbedded(CheckoutProvider, EmbeddedCheckout, Protocol):
+    """A provider with a payment page, and with parts of one for the application's own."""
+
+
+class EmbeddedWorld(RemoteWorld, Protocol):
+    """The provider takes payments inside the application's page."""
+
+    @property
+    def provider(self) -> SellsEmbedded: ...
+
+    def pay(self, checkout_id: str) -> None:
+        """The customer pays the open checkout."""
 
 
 class DirectWorld(World, Protocol):

@@ -450,6 +450,7 @@ def test_checkouts_by_two_at_once_leave_one_way_to_pay_in_any_order(other: Order
 
 def test_checkouts_by_twenty_at_once_are_one_session() -> None:
     world = a_shop()
+    world.limit_checkouts(20)
     race = Interleaving(world, [settled(world, start)] * 20)
     race.run([number % 20 for number in range(4000)])
     assert race.errors == [None] * 20

@@ -1,6 +1,7 @@
-"""Stripe's hosted payment page for a subscription (https://docs.stripe.com/api/checkout/sessions)."""
+"""Paying for a subscription on Stripe's page or inside ours (https://docs.stripe.com/api/checkout/sessions)."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal
 
 import stripe
 
@@ -10,6 +11,7 @@ from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
 from chalicelib.adapters.billing.stripe.subscriptions import moment
 from chalicelib.domain.billing import (
     CheckoutItem,
+    CheckoutMode,
     CheckoutRequest,
     CheckoutStatus,
     ProviderCheckout,
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
 
 _SESSIONS: Final = "checkout.sessions"
+_UI_MODES: Final[Mapping[CheckoutMode, Literal["embedded_page", "elements"]]] = {
+    CheckoutMode.EMBEDDED: "embedded_page",
+    CheckoutMode.ELEMENTS: "elements",
+}
 
 
 class StripeCheckout:
@@ -72,15 +78,14 @@ class StripeCheckout:
 def create_params(request: CheckoutRequest) -> "SessionCreateParams":
     """The same bytes for the same request: nothing here looks at a clock.
 
-    Metadata of a session is not copied to the subscription that it makes, so both carry it. The
-    page is Stripe's own (`ui_mode` defaults to `hosted_page`).
+    Metadata of a session is not copied to the subscription that it makes, so both carry it. Stripe's own page is
+    what `ui_mode` means when left out; the other modes refuse the hosted page's addresses.
     """
     params: SessionCreateParams = {
         "mode": "subscription",
         "customer": request.customer_billing_id,
         "client_reference_id": request.reference,
         "line_items": [_line_item(item) for item in request.items],
-        "success_url": request.success_url,
         "expires_at": int(request.expires_at.timestamp()),
         "metadata": dict(request.metadata),
         "subscription_data": {"metadata": dict(request.metadata)},
@@ -94,8 +99,14 @@ def create_params(request: CheckoutRequest) -> "SessionCreateParams":
         params["discounts"] = [{"promotion_code": request.discount.code_billing_id}]
     elif request.discount is not None and request.discount.coupon_billing_id is not None:
         params["discounts"] = [{"coupon": request.discount.coupon_billing_id}]
+    if request.mode is not CheckoutMode.HOSTED:
+        params["ui_mode"] = _UI_MODES[request.mode]
+    if request.success_url is not None:
+        params["success_url"] = request.success_url
     if request.cancel_url is not None:
         params["cancel_url"] = request.cancel_url
+    if request.return_url is not None:
+        params["return_url"] = request.return_url
     return params
 
 
@@ -109,10 +120,12 @@ def _line_item(item: CheckoutItem) -> "SessionCreateParamsLineItem":
 def checkout_of(session: "stripe.checkout.Session") -> ProviderCheckout:
     """The session in our words."""
     value = session.to_dict(for_json=True)
+    status = CheckoutStatus(value["status"])
     return ProviderCheckout(
         billing_id=value["id"],
         customer_billing_id=value.get("customer"),
         url=value.get("url"),
-        status=CheckoutStatus(value["status"]),
+        client_secret=value.get("client_secret") if status is CheckoutStatus.OPEN else None,
+        status=status,
         expires_at=moment(value["expires_at"]),
     )

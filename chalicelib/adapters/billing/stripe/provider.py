@@ -141,6 +141,12 @@ class StripeProvider:
         """See `HostedCheckout`."""
         return self._checkout.open(request, idempotency_key)
 
+    def open_embedded_checkout(
+        self, request: CheckoutRequest, idempotency_key: str
+    ) -> ProviderCheckout:
+        """See `EmbeddedCheckout`."""
+        return self._checkout.open(request, idempotency_key)
+
     def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
         """See `HostedCheckout`."""
         return self._checkout.get(billing_id)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.domain.billing import CheckoutStatus
+from chalicelib.domain.billing import CheckoutMode, CheckoutStatus
 from chalicelib.domain.errors import ProviderRefusedError
 from tests.unit.adapters.stripe.scripted import (
     CHECKOUT,
@@ -88,3 +88,22 @@ def test_expire_checkout_missing_is_a_refusal() -> None:
     with pytest.raises(ProviderRefusedError) as refused:
         played.provider.expire_checkout("cs_1")
     assert refused.value.provider_code == "resource_missing"
+
+
+@pytest.mark.parametrize(
+    ("mode", "ui_mode"),
+    [(CheckoutMode.EMBEDDED, "embedded_page"), (CheckoutMode.ELEMENTS, "elements")],
+)
+def test_open_embedded_checkout_sends_its_mode_and_where_it_returns_alone(
+    mode: CheckoutMode, ui_mode: str
+) -> None:
+    body = session(url=None, client_secret="cs_1_secret")
+    played = script(Answer(body=body))
+    request = replace(
+        CHECKOUT, mode=mode, success_url=None, cancel_url=None, return_url="https://app.example/r"
+    )
+    found = played.provider.open_embedded_checkout(request, "key")
+    assert (found.url, found.client_secret) == (None, "cs_1_secret")
+    params = played.sent[0].params
+    assert (params["ui_mode"], params["return_url"]) == (ui_mode, "https://app.example/r")
+    assert not {"success_url", "cancel_url"} & params.keys()
