@@ -147,11 +147,12 @@ CatalogStep = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCustomer:
-    """The provider's record of a customer."""
+    """The provider's record of a customer; one that was deleted has no metadata any more."""
 
     billing_id: str
     url: str | None
     deleted: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +325,15 @@ class ProviderEvent:
     object_id: str | None
     customer_billing_id: str | None
     about_customer: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderEvents:
+    """Part of what a provider says it notified of, newest first; `unreadable` are events of no known shape."""
+
+    events: tuple[ProviderEvent, ...]
+    next_cursor: str | None = None
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import ProviderEvent
-from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.billing_events import UNKNOWN_CUSTOMER, BillingEvent, BillingEventStatus
 from chalicelib.domain.errors import (
     DomainError,
     NotFoundError,
@@ -12,16 +12,21 @@ from chalicelib.domain.errors import (
     StoreConflictError,
 )
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.references import Reference, customer_namespace
 from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
 from chalicelib.services.converge_customer import converge_customer
+from chalicelib.services.find_customer import find_customer
 
 _ABOUT_SUBSCRIPTIONS = "customer.subscription."
 
 
-def keep_billing_event(ports: Ports, provider: str, event: ProviderEvent) -> BillingEvent:
-    """The event is stored, exactly once; the stored one comes back, so a repetition shows what became of it."""
-    reason = _why_ignored(ports, event)
+def keep_billing_event(
+    ports: Ports, provider: str, event: ProviderEvent, *, fetched: bool = False
+) -> BillingEvent:
+    """The event is stored, exactly once; the stored one comes back, so a repetition shows what became of it.
+
+    `fetched`: we asked for it ourselves, so that no endpoint of another API version can be behind it.
+    """
+    reason = _why_ignored(ports, event, fetched=fetched)
     now = ports.clock.now()
     kept = BillingEvent(
         provider=provider,
@@ -50,10 +55,10 @@ def keep_billing_event(ports: Ports, provider: str, event: ProviderEvent) -> Bil
     return kept
 
 
-def _why_ignored(ports: Ports, event: ProviderEvent) -> str | None:
+def _why_ignored(ports: Ports, event: ProviderEvent, *, fetched: bool) -> str | None:
     if event.live != ports.environment.live:
         return "wrong_mode"
-    if event.api_version != ports.environment.billing_api_version:
+    if not fetched and event.api_version != ports.environment.billing_api_version:
         return "wrong_api_version"
     if not event.about_customer:
         return "not_about_a_customer"
@@ -66,16 +71,21 @@ def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEve
     """The customer that the event is about has converged, and the event is marked in the same commit.
 
     An event whose customer is not known (yet) stays pending, with the reason: the link may be stored a moment
-    later. What no retry can cure is marked failed; anything else is raised and the event stays pending.
+    later; after three days it has failed, and can be replayed. What no retry can cure is marked failed, too;
+    anything else is raised and the event stays pending.
     """
     event = ports.store.get(BillingEvent, event_id)
     if event is None:
         raise NotFoundError("billing_event", event_id)
     if event.status in (BillingEventStatus.PROCESSED, BillingEventStatus.IGNORED):
         return event
-    customer_id = _customer_of(ports, event)
+    found = find_customer(ports, event.provider, event.customer_billing_id)
+    if found.is_gone:
+        # Whatever it told of is gone with its customer, who never was ours: nothing to wait for.
+        return _mark(ports, event, BillingEventStatus.IGNORED, "customer_deleted")
+    customer_id = found.customer_id
     if customer_id is None:
-        return _mark(ports, event, BillingEventStatus.PENDING, "unknown_customer")
+        return _park(ports, event)
     done = _moved(ports, event, BillingEventStatus.PROCESSED, None, customer_id)
     try:
         converge_customer(
@@ -135,13 +145,13 @@ def receive_billing_event(
     return kept
 
 
-def _customer_of(ports: Ports, event: BillingEvent) -> CustomerId | None:
-    if event.customer_billing_id is None:
-        return None
-    reference = ports.store.get(
-        Reference, customer_namespace(event.provider), event.customer_billing_id
+def _park(ports: Ports, event: BillingEvent) -> BillingEvent:
+    if not event.is_given_up_at(ports.clock.now()):
+        return _mark(ports, event, BillingEventStatus.PENDING, UNKNOWN_CUSTOMER)
+    ports.monitor.event(
+        "billing_event_given_up", event_id=event.id, customer=event.customer_billing_id
     )
-    return CustomerId(reference.target[0]) if reference is not None else None
+    return _mark(ports, event, BillingEventStatus.FAILED, UNKNOWN_CUSTOMER)
 
 
 def _moved(

@@ -129,14 +129,7 @@ def _create(
     )
     key = f"paygrade:{environment.name}:customer:{customer.id}"
     made = provider.ensure_customer(metadata, key)
-    has_details = customer.email is not None or customer.name is not None
-    link = BillingLink(
-        provider=provider.name,
-        billing_id=made.billing_id,
-        url=made.url,
-        sync_status=SyncStatus.PENDING if has_details else SyncStatus.SYNCED,
-        synced_at=ports.clock.now(),
-    )
+    link = _link_to(ports, customer, provider.name, made)
     try:
         _store(ports, customer, link)
     except StoreConflictError:
@@ -151,12 +144,53 @@ def _create(
     return made.billing_id
 
 
+def adopt_customer(
+    ports: Ports, customer_id: CustomerId, provider_name: str, found: ProviderCustomer
+) -> bool:
+    """Whether the provider's customer is the one that we are linked to, in both directions from now on.
+
+    It was made for us by a process that died before it could say so.
+    """
+
+    def attempt() -> bool:
+        customer = ports.store.get(Customer, customer_id)
+        if customer is None:
+            return False
+        known_as = customer.billing_id(provider_name)
+        if known_as is None:
+            _store(ports, customer, _link_to(ports, customer, provider_name, found))
+        elif known_as == found.billing_id:
+            ports.store.commit(Put(_back_to(customer, provider_name, known_as), Anyhow()))
+        else:
+            return False
+        ports.monitor.event("customer_adopted", customer_id=customer_id, provider=provider_name)
+        return True
+
+    return retried(attempt)
+
+
+def _link_to(
+    ports: Ports, customer: Customer, provider_name: str, found: ProviderCustomer
+) -> BillingLink:
+    has_details = customer.email is not None or customer.name is not None
+    return BillingLink(
+        provider=provider_name,
+        billing_id=found.billing_id,
+        url=found.url,
+        sync_status=SyncStatus.PENDING if has_details else SyncStatus.SYNCED,
+        synced_at=ports.clock.now(),
+    )
+
+
 def _store(ports: Ports, customer: Customer, link: BillingLink) -> None:
     others = tuple(held for held in customer.links if held.provider != link.provider)
     linked = replace(customer, links=(*others, link), version=customer.version + 1)
-    reference = Reference(
-        namespace=customer_namespace(link.provider),
-        key=link.billing_id or "",
-        target=(customer.id,),
-    )
+    reference = _back_to(customer, link.provider, link.billing_id or "")
     ports.store.commit(Put(linked, AtRevision(number=customer.version)), Put(reference, Anyhow()))
+
+
+def _back_to(customer: Customer, provider_name: str, billing_id: str) -> Reference:
+    """What leads from the provider's id to our customer."""
+    return Reference(
+        namespace=customer_namespace(provider_name), key=billing_id, target=(customer.id,)
+    )

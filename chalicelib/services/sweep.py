@@ -1,7 +1,8 @@
 """The sweep: sends again what a crash, a lost message or a dead-letter queue has left behind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
@@ -14,10 +15,8 @@ from chalicelib.services.queue_sync import queue_task
 # Old enough that the message sent with the change has surely had its chance.
 _STUCK_AFTER: Final = timedelta(seconds=60)
 _AT_MOST: Final = 500
-# An event whose customer nobody knows is most likely another system's in the same account: it is asked for
-# less and less often, and given up when the provider, too, would have stopped retrying (3 days).
-_FIRST_WAIT: Final = timedelta(minutes=1)
-_GIVE_UP_AFTER: Final = timedelta(days=3)
+# Those that are not due yet, and parked events are many where the account is shared, hide none that are.
+_PAGES_AT_MOST: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +33,14 @@ def sweep(ports: Ports) -> Swept:
     Operators are told how long the longest of them has been waiting.
     """
     now = ports.clock.now()
-    pending = _found(ports, SyncTask, SyncTaskStatus.PENDING)
+    pending = _found(ports, SyncTask, SyncTaskStatus.PENDING, lambda task: True)
     tasks = [task for task in pending if now - task.updated_at > _STUCK_AFTER]
-    events = [
-        event
-        for event in _found(ports, BillingEvent, BillingEventStatus.PENDING)
-        if _is_due(event, now)
-    ]
+    events = _found(
+        ports, BillingEvent, BillingEventStatus.PENDING, lambda event: event.is_due_at(now)
+    )
     waits = (
         *(now - task.created_at for task in pending),
-        *(now - event.received_at - _wait(event) for event in events),
+        *(now - event.received_at - event.wait for event in events),
     )
     oldest = max(waits, default=timedelta(0))
     ports.monitor.event("backlog", oldest_pending_seconds=int(oldest.total_seconds()))
@@ -60,24 +57,14 @@ def sweep(ports: Ports) -> Swept:
     return Swept(sync_tasks=sent_tasks, billing_events=sent_events)
 
 
-def _is_due(event: BillingEvent, now: datetime) -> bool:
-    age = now - event.received_at
-    return _wait(event) < age < _GIVE_UP_AFTER
-
-
-def _wait(event: BillingEvent) -> timedelta:
-    """How long after its arrival it is due."""
-    doublings = min(event.attempts, 13)  # longer than we go on
-    return _FIRST_WAIT * (1 << doublings)
-
-
-def _found(ports: Ports, kind: type[R], status: str) -> list[R]:
+def _found(ports: Ports, kind: type[R], status: str, is_due: Callable[[R], bool]) -> list[R]:
+    """The oldest that are due."""
     found: list[R] = []
     cursor: str | None = None
-    while len(found) < _AT_MOST:
+    for _ in range(_PAGES_AT_MOST):
         page = ports.store.find_by(kind, "status", status, cursor=cursor)
-        found += page.items
+        found += filter(is_due, page.items)
         cursor = page.next_cursor
-        if cursor is None:
+        if cursor is None or len(found) >= _AT_MOST:
             break
-    return found
+    return found[:_AT_MOST]

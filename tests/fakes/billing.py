@@ -303,7 +303,9 @@ class FakeProvider:
             billing_id = self._new_id("cus")
             url = f"https://billing.example/customers/{billing_id}"
             self.customer_metadata[billing_id] = dict(metadata)
-            self.customers[billing_id] = ProviderCustomer(billing_id=billing_id, url=url)
+            self.customers[billing_id] = ProviderCustomer(
+                billing_id=billing_id, url=url, metadata=dict(metadata)
+            )
             return billing_id
 
         call = Call("ensure_customer", (dict(metadata),), idempotency_key)
@@ -329,7 +331,7 @@ class FakeProvider:
 
     def delete_customer(self, billing_id: str) -> None:
         """Somebody deleted the customer: its subscriptions end at once."""
-        self.customers[billing_id] = replace(self.customers[billing_id], deleted=True)
+        self.customers[billing_id] = replace(self.customers[billing_id], deleted=True, metadata={})
         for subscription in self.subscriptions.values():
             if subscription.customer_billing_id == billing_id and subscription.status not in ENDED:
                 self.cancel(subscription.billing_id)

@@ -16,6 +16,7 @@ def test_customer_made_is_found_with_a_page(world: World) -> None:
     assert not made.deleted
     assert made.url is not None
     assert made.url.startswith("http")
+    assert made.metadata == CUSTOMER_METADATA
     assert world.provider.get_customer(made.billing_id) == made
 
 
@@ -69,6 +70,7 @@ def test_customer_deleted_is_known_as_such_and_takes_no_details(remote_world: Re
     found = remote_world.provider.get_customer(made.billing_id)
     assert found is not None
     assert found.deleted
+    assert found.metadata == {}
     with pytest.raises(ProviderRefusedError):
         remote_world.provider.update_customer(made.billing_id, ACME)
 

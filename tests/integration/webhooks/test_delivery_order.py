@@ -277,8 +277,25 @@ def test_every_subset_of_lost_deliveries_is_healed_by_reconciliation(story: Stor
         assert story.outcome() == wanted
 
 
-def test_deliveries_before_the_customer_is_linked_are_parked_and_replayed(story: Story) -> None:
+def test_deliveries_whose_customer_only_its_metadata_names_are_applied_at_once(
+    story: Story,
+) -> None:
     """As when the worker that opened the checkout died between Stripe's answer and our own record of it."""
+    wanted = _Oracle(story).outcome
+    story.begin()
+    store = story.deployment.store
+    references = [key for key in store.records if key[0] is Reference and "cus" in str(key[1])]
+    assert references
+    for key in references:
+        del store.records[key]
+    story.go_to(len(story.truths) - 1)
+    assert "pending" not in {story.deliver(one) for one in story.notifications}
+    assert story.outcome() == wanted
+    assert all(key in store.records for key in references)
+
+
+def test_deliveries_before_the_customer_is_linked_are_parked_and_replayed(story: Story) -> None:
+    """As when the customer is made at Stripe before it is made here."""
     wanted = _Oracle(story).outcome
     story.begin()
     store = story.deployment.store
@@ -288,12 +305,14 @@ def test_deliveries_before_the_customer_is_linked_are_parked_and_replayed(story:
     assert billing_id is not None
     key = (Reference, (customer_namespace("stripe"), billing_id))
     reference = store.records.pop(key)
+    del store.records[Customer, customer.identity]
     story.go_to(len(story.truths) - 1)
     parked = [one for one in story.notifications if story.deliver(one) == "pending"]
     assert len(parked) == len(story.notifications) - len(IGNORED)
     waiting = story.deployment.send("GET", "/v1/billing_events?status=pending&limit=100").json
     assert {one["reason"] for one in waiting["data"]} == {"unknown_customer"}
     store.records[key] = reference
+    store.records[Customer, customer.identity] = customer
     for event in waiting["data"]:
         replayed = told(story.deployment, f"billing_events/{event['id']}/replay")
         assert replayed["status"] == "processed"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.billing import ProviderEvent
+from chalicelib.domain.billing import ProviderEvent, SyncStatus
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
@@ -15,6 +15,7 @@ from chalicelib.domain.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
+from chalicelib.domain.references import Reference, customer_namespace
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.ports import QueueName
 from chalicelib.services.apply_billing_event import (
@@ -25,7 +26,7 @@ from chalicelib.services.apply_billing_event import (
     replay_billing_event,
 )
 from chalicelib.services.link_customer import link_customer
-from tests.factories import ACME, a_limit, a_price, a_value
+from tests.factories import ACME, ENVIRONMENT, a_limit, a_price, a_value
 from tests.fakes.crashes import Interleaving, every_crash, schedules
 from tests.fakes.world import World, a_cause, calls_of
 
@@ -134,6 +135,83 @@ def test_event_of_unknown_customer_is_parked_and_applied_once_the_link_is_there(
     assert customer == "cus_000002"
     assert apply_billing_event(world.ports, a_cause(), "evt_1").status is PROCESSED
     assert stored(world).reason is None
+    assert world.check("sso").decision.has_access
+
+
+def test_event_of_a_customer_made_by_a_process_that_died_links_it_by_its_metadata() -> None:
+    world = a_shop()
+    customer, _ = bought(world)
+    held = world.stored_customer()
+    world.store.records.pop((Reference, (customer_namespace("stripe"), customer)))
+    world.put(replace(held, links=(), email="a@acme.example", version=held.version + 1))
+    assert receive(world, world.event(customer_billing_id=customer)).status is PROCESSED
+    (link,) = world.stored_customer().links
+    assert (link.billing_id, link.sync_status) == (customer, SyncStatus.PENDING)
+    assert world.check("sso").decision.has_access
+    assert len(world.monitor.named("customer_adopted")) == 1
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"paygrade_environment": "other"},
+        {"paygrade_entity_type": "plan"},
+        {"paygrade_entity_id": "ghost"},
+        {"paygrade_entity_id": ""},
+    ],
+)
+def test_event_of_a_customer_whose_metadata_names_none_of_ours_is_parked(
+    metadata: dict[str, str],
+) -> None:
+    world = a_shop()
+    stranger = world.billing.ensure_customer(
+        {
+            "paygrade_entity_id": ACME,
+            "paygrade_entity_type": "customer",
+            "paygrade_environment": ENVIRONMENT,
+            **metadata,
+        }
+        if metadata
+        else {},
+        "key",
+    )
+    event = receive(world, world.event(customer_billing_id=stranger.billing_id))
+    assert (event.status, event.reason) == (PENDING, "unknown_customer")
+    assert world.stored_customer().links == ()
+
+
+def test_event_of_a_second_customer_with_our_metadata_is_parked_and_relinks_nobody() -> None:
+    world = a_shop()
+    customer, _ = bought(world)
+    twin = world.billing.ensure_customer(world.billing.customers[customer].metadata, "by hand")
+    event = receive(world, world.event(customer_billing_id=twin.billing_id))
+    assert (event.status, event.reason) == (PENDING, "unknown_customer")
+    assert world.stored_customer().billing_id("stripe") == customer
+
+
+def test_event_of_a_stranger_who_was_deleted_is_a_tombstone() -> None:
+    world = a_shop()
+    stranger = world.billing.ensure_customer({}, "key")
+    world.billing.delete_customer(stranger.billing_id)
+    deleted = world.event("evt_1", "customer.deleted", stranger.billing_id)
+    event = receive(world, deleted)
+    assert (event.status, event.reason) == (IGNORED, "customer_deleted")
+    assert receive(world, deleted) == event
+    assert world.queue.messages == []
+
+
+def test_event_given_up_can_be_replayed_once_the_customer_is_known() -> None:
+    world = a_shop()
+    receive(world, world.event(customer_billing_id="cus_000002"))
+    world.clock.advance(days=3)
+    event = apply_billing_event(world.ports, a_cause(), "evt_1")
+    assert (event.status, event.reason) == (FAILED, "unknown_customer")
+    assert len(world.monitor.named("billing_event_given_up")) == 1
+    assert replay_billing_event(world.ports, a_cause(), "evt_1").status is FAILED
+    customer, _ = bought(world)
+    assert customer == "cus_000002"
+    assert replay_billing_event(world.ports, a_cause(), "evt_1").status is PROCESSED
     assert world.check("sso").decision.has_access
 
 

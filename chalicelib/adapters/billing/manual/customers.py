@@ -229,7 +229,9 @@ class ManualCustomers:
 
 
 def _customer(held: HeldCustomer) -> ProviderCustomer:
-    return ProviderCustomer(billing_id=held.billing_id, url=held.metadata.get(ENTITY_URL))
+    return ProviderCustomer(
+        billing_id=held.billing_id, url=held.metadata.get(ENTITY_URL), metadata=held.metadata
+    )
 
 
 def _with_new(held: HeldCustomer, subscription: HeldSubscription) -> HeldCustomer:

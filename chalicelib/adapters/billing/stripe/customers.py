@@ -120,10 +120,12 @@ class StripeCustomers:
         return None if found is None else self._customer(found)
 
     def _customer(self, found: "stripe.Customer") -> ProviderCustomer:
+        value = found.to_dict()
         return ProviderCustomer(
             billing_id=found.id,
             url=self._at.page_url(f"customers/{found.id}"),
-            deleted=bool(found.to_dict().get("deleted")),
+            deleted=bool(value.get("deleted")),
+            metadata=dict(value.get("metadata") or {}),
         )
 
     def subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
