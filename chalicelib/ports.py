@@ -14,6 +14,7 @@ from chalicelib.domain.billing import (
     ProviderCheckout,
     ProviderCustomer,
     ProviderEvent,
+    ProviderEvents,
     ProviderSubscription,
     SubscriptionRequest,
 )
@@ -453,6 +454,15 @@ class CatalogSource(Protocol):
 
     def foreign_catalog(self) -> ForeignCatalog:
         """Everything there, archived and managed by us too, as it is now."""
+        ...
+
+
+@runtime_checkable
+class EventHistory(Protocol):
+    """The ability to tell what one was notified of, heard or not."""
+
+    def past_events(self, since: datetime, cursor: str | None) -> ProviderEvents:
+        """The events about customers since then that the provider still remembers, page by page."""
         ...
 
 

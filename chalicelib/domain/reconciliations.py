@@ -57,6 +57,7 @@ class DriftKind(StrEnum):
     COUPON_CODE = "coupon_code"
     SYNC_STUCK = "sync_stuck"
     EVENT_STUCK = "event_stuck"
+    EVENT_MISSED = "event_missed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +95,16 @@ class Phase(StrEnum):
     CATALOG = "catalog"
     COUPONS = "coupons"
     CUSTOMERS = "customers"
+    HISTORY = "history"
     EVENTS = "events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """One run, spread over as many invocations as it needs: `phase` and `cursor` say where the next one goes on."""
+    """One run, spread over as many invocations as it needs: `phase` and `cursor` say where the next one goes on.
+
+    Notifications are looked for from `events_since` on.
+    """
 
     id: str
     status: ReconciliationStatus
@@ -107,6 +112,7 @@ class Reconciliation:
     policy: DriftPolicy = DriftPolicy.RESTORE
     phase: Phase = Phase.OUTBOX
     cursor: str | None = None
+    events_since: datetime | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
     drifts_omitted: int = 0

@@ -17,6 +17,7 @@ from chalicelib.domain.reconciliations import (
     ReconciliationStatus,
 )
 from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName
+from chalicelib.services.reconcile_events import events_since
 from chalicelib.services.reconcile_pages import PAGES
 from chalicelib.services.reconcile_parts import Page
 
@@ -50,6 +51,7 @@ def start_reconciliation(
         status=ReconciliationStatus.RUNNING,
         trigger=trigger,
         policy=policy or ports.environment.drift_policy,
+        events_since=events_since(ports),
         started_at=now,
         updated_at=now,
     )
@@ -90,7 +92,7 @@ def continue_reconciliation(
         if deadline.remaining_seconds() < _PAGE_SECONDS:
             _send(ports, run)
             return run
-        page = PAGES[run.phase](ports, cause, run.policy, run.cursor)
+        page = PAGES[run.phase](ports, cause, run)
         try:
             run = _advance(ports, run, page)
         except StoreConflictError:

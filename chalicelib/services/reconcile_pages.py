@@ -9,23 +9,29 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import DomainError
-from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind, DriftPolicy, Phase
+from chalicelib.domain.reconciliations import (
+    Drift,
+    DriftAction,
+    DriftKind,
+    DriftPolicy,
+    Phase,
+    Reconciliation,
+)
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 from chalicelib.ports import BillingProvider, Ports
-from chalicelib.services.apply_billing_event import apply_billing_event
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.link_customer import forget_deleted, push_details
 from chalicelib.services.reconcile_catalog import package_page
 from chalicelib.services.reconcile_coupons import coupon_page
+from chalicelib.services.reconcile_events import event_page, history_page
 from chalicelib.services.reconcile_parts import PAGE_SIZE, STUCK, Answering, Page
 from chalicelib.services.sweep import sweep
 
 
-def _outbox(ports: Ports, cause: Cause, policy: DriftPolicy, cursor: str | None) -> Page:
-    del cause, policy, cursor  # what we published is carried over in any case
+def _outbox(ports: Ports, cause: Cause, run: Reconciliation) -> Page:
+    del cause, run  # what we published is carried over in any case
     swept = sweep(ports)
     now = ports.clock.now()
     pending = ports.store.find_by(SyncTask, "status", SyncTaskStatus.PENDING).items
@@ -44,8 +50,8 @@ def _outbox(ports: Ports, cause: Cause, policy: DriftPolicy, cursor: str | None)
     return Page(drifts=drifts, counts={"resent": swept.sync_tasks + swept.billing_events})
 
 
-def _customers(ports: Ports, cause: Cause, policy: DriftPolicy, cursor: str | None) -> Page:
-    page = ports.store.list_within(Customer, limit=PAGE_SIZE, cursor=cursor)
+def _customers(ports: Ports, cause: Cause, run: Reconciliation) -> Page:
+    page = ports.store.list_within(Customer, limit=PAGE_SIZE, cursor=run.cursor)
     drifts: list[Drift] = []
     failed = 0
     compared = 0
@@ -57,7 +63,7 @@ def _customers(ports: Ports, cause: Cause, policy: DriftPolicy, cursor: str | No
             compared += 1
             try:
                 drifts += _customer_drifts(
-                    ports, cause, policy, ports.providers.get(name), customer
+                    ports, cause, run.policy, ports.providers.get(name), customer
                 )
             except DomainError as error:
                 answering.pass_over(f"customer:{customer.id}", name, error)
@@ -91,43 +97,11 @@ def _customer_drifts(
         push_details(ports, customer.id, provider)
 
 
-def _events(ports: Ports, cause: Cause, policy: DriftPolicy, cursor: str | None) -> Page:
-    del policy  # events change our side alone
-    page = ports.store.find_by(
-        BillingEvent, "status", BillingEventStatus.PENDING, limit=PAGE_SIZE, cursor=cursor
-    )
-    now = ports.clock.now()
-    drifts: list[Drift] = []
-    failed = 0
-    answering = Answering(ports)
-    for event in page.items:
-        if event.provider in answering.away:
-            continue
-        try:
-            applied = apply_billing_event(ports, cause, event.id)
-        except DomainError as error:
-            answering.pass_over(f"billing_event:{event.id}", event.provider, error)
-            failed += 1
-            continue
-        if now - event.received_at > STUCK:
-            done = applied.status is BillingEventStatus.PROCESSED
-            drifts.append(
-                Drift(
-                    kind=DriftKind.EVENT_STUCK,
-                    entity=f"billing_event:{event.id}",
-                    ours={"type": event.type, "reason": applied.reason},
-                    theirs=None,
-                    action=DriftAction.REPAIRED if done else DriftAction.REPORTED,
-                )
-            )
-    counts = {"events": len(page.items), "failed": failed}
-    return Page(drifts=tuple(drifts), counts=counts, cursor=page.next_cursor, away=answering.away)
-
-
-PAGES: Final[Mapping[Phase, Callable[[Ports, Cause, DriftPolicy, str | None], Page]]] = {
+PAGES: Final[Mapping[Phase, Callable[[Ports, Cause, Reconciliation], Page]]] = {
     Phase.OUTBOX: _outbox,
-    Phase.CATALOG: lambda ports, _cause, policy, cursor: package_page(ports, policy, cursor),
-    Phase.COUPONS: lambda ports, _cause, policy, cursor: coupon_page(ports, policy, cursor),
+    Phase.CATALOG: lambda ports, _cause, run: package_page(ports, run.policy, run.cursor),
+    Phase.COUPONS: lambda ports, _cause, run: coupon_page(ports, run.policy, run.cursor),
     Phase.CUSTOMERS: _customers,
-    Phase.EVENTS: _events,
+    Phase.HISTORY: lambda ports, _cause, run: history_page(ports, run.events_since, run.cursor),
+    Phase.EVENTS: lambda ports, cause, run: event_page(ports, cause, run.cursor),
 }

@@ -33,7 +33,7 @@ def sweep(ports: Ports) -> Swept:
     Operators are told how long the longest of them has been waiting.
     """
     now = ports.clock.now()
-    pending = _found(ports, SyncTask, SyncTaskStatus.PENDING, lambda task: True)
+    pending = _found(ports, SyncTask, SyncTaskStatus.PENDING, lambda _: True)
     tasks = [task for task in pending if now - task.updated_at > _STUCK_AFTER]
     events = _found(
         ports, BillingEvent, BillingEventStatus.PENDING, lambda event: event.is_due_at(now)

@@ -23,6 +23,8 @@ from chalicelib.domain.billing import (
     ObservedProduct,
     ProviderCheckout,
     ProviderCustomer,
+    ProviderEvent,
+    ProviderEvents,
     ProviderItem,
     ProviderSubscription,
     SetDefaultPrice,
@@ -414,17 +416,29 @@ class FakeProvider:
 class FakeBillingProvider(FakeProvider):
     """A `CheckoutProvider` of every mode that also charges usage (`UsageCharging`): a customer pays first.
 
-    `foreign` is what others made there (`CatalogSource`).
+    `foreign` is what others made there (`CatalogSource`); `history` what it notified of, newest last
+    (`EventHistory`), in pages of two.
     """
 
     meters: dict[str, ObservedMeter] = field(default_factory=dict)
     foreign: ForeignCatalog = field(default_factory=ForeignCatalog)
+    history: list[ProviderEvent] = field(default_factory=list)
     checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
     checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
 
     def foreign_catalog(self) -> ForeignCatalog:
         self._read("foreign_catalog")
         return self.foreign
+
+    def past_events(self, since: datetime, cursor: str | None) -> ProviderEvents:
+        self._read("past_events", since, cursor)
+        known = [event for event in reversed(self.history) if event.created_at >= since]
+        if cursor is not None:
+            ids = [event.id for event in known]
+            known = known[ids.index(cursor) + 1 :]
+        return ProviderEvents(
+            events=tuple(known[:2]), next_cursor=known[1].id if len(known) > 2 else None
+        )
 
     def observe_meters(self, event_names: frozenset[str]) -> Mapping[str, ObservedMeter]:
         self._read("observe_meters", event_names)

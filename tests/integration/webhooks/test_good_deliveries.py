@@ -166,7 +166,8 @@ def test_webhook_event_not_to_apply_is_kept_with_its_reason_and_changes_nothing_
     [kept] = deployment.store.all(BillingEvent)
     assert (kept.status, kept.reason) == (status, reason)
     assert without_events(deployment) == before
-    assert deployment.fake.calls == []
+    # Only whose customer it is may be looked up.
+    assert {call.method for call in deployment.fake.calls} <= {"get_customer"}
     quarantined = [one["reason"] for one in deployment.monitor.named("billing_event_quarantined")]
     assert quarantined == ([reason] if reason.startswith("wrong_") else [])
 

@@ -1,7 +1,7 @@
 """Reconciliation: whatever was lost or changed by hand, a run finds it by state, repairs it and tells of it."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,6 +95,7 @@ def test_reconcile_at_rest_finds_nothing_and_changes_nothing() -> None:
         "failed": 0,
         "coupons": 0,
         "customers": 3,
+        "events_missed": 0,
         "events": 0,
     }
     assert calls_of(world, ["apply", "update_customer", "ensure_customer"]) == writes
@@ -402,6 +403,63 @@ def test_reconcile_event_of_a_stranger_is_reported() -> None:
     (drift,) = reconcile(world).drifts
     assert (drift.kind, drift.action) == (DriftKind.EVENT_STUCK, REPORTED)
     assert drift.ours == {"type": event.type, "reason": "unknown_customer"}
+
+
+def test_reconcile_takes_in_the_events_that_never_came_once() -> None:
+    world = a_business()
+    customer = world.stored_customer().billing_id("stripe")
+    heard = world.event("evt_heard", customer_billing_id=customer)
+    receive_billing_event(world.ports, a_cause(), "stripe", heard)
+    world.billing.history.append(heard)
+    for number in range(5):
+        event = world.event(f"evt_{number}", customer_billing_id=customer, api_version="2020-01-01")
+        world.billing.history.append(event)
+    world.clock.advance(minutes=11)
+    world.billing.history.append(world.event("evt_young", customer_billing_id=customer))
+    run = reconcile(world)
+    missed = [f"billing_event:evt_{number}" for number in range(5)]
+    assert sorted(drifts(run)) == [(DriftKind.EVENT_MISSED, one, REPAIRED) for one in missed]
+    assert run.counts["events_missed"] == 5
+    kept = world.store.all(BillingEvent)
+    assert len(kept) == 7
+    assert {event.status for event in kept} == {BillingEventStatus.PROCESSED}
+    again = reconcile(world)
+    assert (again.drifts, again.counts["events_missed"]) == ((), 0)
+    # The late delivery finds it done.
+    commits = len(world.store.commits)
+    receive_billing_event(world.ports, a_cause(), "stripe", world.billing.history[1])
+    assert len(world.store.commits) == commits
+
+
+def test_reconcile_looks_for_missed_events_from_the_last_run_that_ended_well() -> None:
+    world = a_business()
+    looks: list[Any] = []
+
+    def since() -> timedelta:
+        asked = [call for call in world.billing.calls if call.method == "past_events"]
+        assert len(asked) > len(looks)
+        looks.extend(asked[len(looks) :])
+        moment: datetime = looks[-1].arguments[0]
+        return world.clock.now() - moment
+
+    reconcile(world)
+    assert since() == timedelta(days=3, seconds=1)
+    world.clock.advance(hours=5)
+    reconcile(world)
+    assert since() == timedelta(hours=5, minutes=10, seconds=2)
+    world.clock.advance(days=40)
+    reconcile(world)
+    assert since() == timedelta(days=30, seconds=1)
+
+
+def test_reconcile_refused_a_look_at_past_events_goes_on_without() -> None:
+    world = a_business()
+    world.billing.fail("past_events", ProviderRefusedError("No such permission."))
+    run = reconcile(world)
+    assert (run.counts["failed"], run.drifts) == (1, ())
+    assert world.monitor.named("reconcile_object_failed") == [
+        {"entity": "history:stripe", "code": "billing_provider_refused"}
+    ]
 
 
 def test_reconcile_event_that_fails_does_not_stop_the_others() -> None:

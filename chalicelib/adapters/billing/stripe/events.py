@@ -6,7 +6,7 @@ https://docs.stripe.com/api/events/object.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
@@ -43,7 +43,7 @@ class StripeEventReader:
     def read(self, body: bytes, signature: str | None) -> ProviderEvent:
         """The event; raises `InvalidSignatureError` or `MalformedEventError`, and nothing else."""
         self._verifier.verify(body, signature, self._clock.now())
-        return _event(_parsed(body))
+        return event_of(_parsed(body))
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def _no_constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are no JSON")
 
 
-def _event(value: dict[str, Any]) -> ProviderEvent:
+def event_of(value: Mapping[str, Any]) -> ProviderEvent:
+    """The event that this JSON is; raises `MalformedEventError` if it is none."""
     data = value.get("data")
     subject = data.get("object") if isinstance(data, dict) else None
     live = value.get("livemode")

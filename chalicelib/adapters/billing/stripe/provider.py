@@ -15,6 +15,7 @@ from chalicelib.adapters.billing.stripe.connection import (
 from chalicelib.adapters.billing.stripe.coupons import StripeCoupons
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
 from chalicelib.adapters.billing.stripe.foreign import ForeignObjects
+from chalicelib.adapters.billing.stripe.history import StripeHistory
 from chalicelib.adapters.billing.stripe.lifecycle import StripeLifecycle
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.moves import StripeMoves
@@ -27,6 +28,7 @@ from chalicelib.domain.billing import (
     ObservedProduct,
     ProviderCheckout,
     ProviderCustomer,
+    ProviderEvents,
     ProviderSubscription,
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
@@ -66,6 +68,7 @@ class StripeProvider:
         self._customers = StripeCustomers(connection)
         self._checkout = StripeCheckout(connection)
         self._foreign = ForeignObjects(connection)
+        self._history = StripeHistory(connection)
         self._moves = StripeMoves(connection, self._customers)
         self._lifecycle = StripeLifecycle(connection, self._customers, self._moves)
         self._previews = StripePreviews(connection, self._customers)
@@ -114,6 +117,10 @@ class StripeProvider:
     def foreign_catalog(self) -> ForeignCatalog:
         """See `CatalogSource`."""
         return self._foreign.catalog()
+
+    def past_events(self, since: datetime, cursor: str | None) -> ProviderEvents:
+        """See `EventHistory`."""
+        return self._history.past(since, cursor)
 
     def ensure_customer(
         self, metadata: Mapping[str, str], idempotency_key: str

@@ -1,0 +1,121 @@
+"""The notifications' pages of a reconciliation: what never reached us is taken in, what waits is applied.
+
+State was compared before this, so nothing of a customer's depends on it: it completes the record of what happened.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.errors import DomainError
+from chalicelib.domain.reconciliations import (
+    Drift,
+    DriftAction,
+    DriftKind,
+    Reconciliation,
+    ReconciliationStatus,
+)
+from chalicelib.ports import EventHistory, Ports
+from chalicelib.services.apply_billing_event import apply_billing_event, keep_billing_event
+from chalicelib.services.reconcile_parts import PAGE_SIZE, STUCK, Answering, Page
+
+# As long as a provider itself goes on trying to deliver; what is older was compared by state when we began.
+_FIRST_LOOK_BACK: Final = timedelta(days=3)
+# No provider remembers longer than this.
+_REMEMBERED: Final = timedelta(days=30)
+# Events are shown with their time in seconds, and not always at once.
+_OVERLAP: Final = timedelta(minutes=10)
+_RUNS_LOOKED_AT: Final = 50
+
+
+def events_since(ports: Ports) -> datetime:
+    """Up to when earlier runs have looked for notifications that never came, and a little before."""
+    now = ports.clock.now()
+    runs = ports.store.list_within(Reconciliation, limit=_RUNS_LOOKED_AT, newest_first=True).items
+    done = (run for run in runs if run.status is ReconciliationStatus.SUCCEEDED)
+    last = next(done, None)
+    since = now - _FIRST_LOOK_BACK if last is None else last.started_at - _OVERLAP
+    return max(since, now - _REMEMBERED)
+
+
+def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Page:
+    """Some of what the providers say they told us is kept if we never heard of it; the next phase applies it."""
+    able = {
+        name: provider
+        for name in ports.providers.names()
+        if isinstance(provider := ports.providers.get(name), EventHistory)
+    }
+    name, _, inner = (cursor or "").partition("|")
+    name = name or next(iter(able), "")
+    if since is None or name not in able:
+        return Page(counts={"events_missed": 0})
+    names = list(able)
+    rest = names[names.index(name) + 1 :]
+    following = f"{rest[0]}|" if rest else None
+    answering = Answering(ports)
+    try:
+        page = able[name].past_events(since, inner or None)
+    except DomainError as error:
+        answering.pass_over(f"history:{name}", name, error)
+        return Page(counts={"failed": 1}, cursor=following, away=answering.away)
+    now = ports.clock.now()
+    missed = [
+        event for event in reversed(page.events) if ports.store.get(BillingEvent, event.id) is None
+    ]
+    drifts: list[Drift] = []
+    for event in missed:
+        keep_billing_event(ports, name, event, fetched=True)
+        if now - event.created_at > STUCK:
+            # A younger one may still be on its way.
+            drifts.append(
+                Drift(
+                    kind=DriftKind.EVENT_MISSED,
+                    entity=f"billing_event:{event.id}",
+                    ours=None,
+                    theirs={"type": event.type, "created_at": event.created_at.isoformat()},
+                    action=DriftAction.REPAIRED,
+                )
+            )
+    if page.unreadable:
+        ports.monitor.event("billing_events_unreadable", provider=name, number=page.unreadable)
+    return Page(
+        drifts=tuple(drifts),
+        counts={"events_missed": len(drifts)},
+        cursor=f"{name}|{page.next_cursor}" if page.next_cursor is not None else following,
+    )
+
+
+def event_page(ports: Ports, cause: Cause, cursor: str | None) -> Page:
+    """Some of the events that wait were applied; parked ones no more often than the sweep would."""
+    page = ports.store.find_by(
+        BillingEvent, "status", BillingEventStatus.PENDING, limit=PAGE_SIZE, cursor=cursor
+    )
+    now = ports.clock.now()
+    drifts: list[Drift] = []
+    failed = 0
+    answering = Answering(ports)
+    for event in page.items:
+        if event.provider in answering.away:
+            continue
+        applied = event
+        if not event.is_parked or event.is_due_at(now):
+            try:
+                applied = apply_billing_event(ports, cause, event.id)
+            except DomainError as error:
+                answering.pass_over(f"billing_event:{event.id}", event.provider, error)
+                failed += 1
+                continue
+        if now - event.received_at > STUCK:
+            done = applied.status is BillingEventStatus.PROCESSED
+            drifts.append(
+                Drift(
+                    kind=DriftKind.EVENT_STUCK,
+                    entity=f"billing_event:{event.id}",
+                    ours={"type": event.type, "reason": applied.reason},
+                    theirs=None,
+                    action=DriftAction.REPAIRED if done else DriftAction.REPORTED,
+                )
+            )
+    counts = {"events": len(page.items), "failed": failed}
+    return Page(drifts=tuple(drifts), counts=counts, cursor=page.next_cursor, away=answering.away)
