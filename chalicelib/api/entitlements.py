@@ -21,7 +21,7 @@ from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.decisions import DeniedReason, Question
 from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.snapshots import SourceDocument
+from chalicelib.domain.snapshot_documents import SourceDocument
 from chalicelib.services.check_access import Checked, check_access, check_all
 from chalicelib.services.feature_types import feature_types
 

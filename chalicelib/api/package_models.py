@@ -44,6 +44,14 @@ from chalicelib.services.view_packages import PackageView, Which
 Entitlements = Annotated[tuple[EntitlementModel, ...], Field(max_length=200)]
 Prices = Annotated[tuple[PriceIn, ...], Field(max_length=100)]
 AddonIds = Annotated[tuple[ChosenId, ...], Field(max_length=50)]
+GraceDays = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=365,
+        description="Days of access while a payment is late; null: until the provider gives up.",
+    ),
+]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -83,6 +91,7 @@ class PlanCreate(PackageCreate):
     parent_plan_id: ChosenId | None = None
     compatible_addons: AddonIds = ()
     trial: TrialModel | None = None
+    grace_period_days: GraceDays | None = None
 
 
 class AddonCreate(PackageCreate):
@@ -109,6 +118,7 @@ class PlanUpdate(PackageUpdate):
     parent_plan_id: ChosenId | None = absent(None)
     compatible_addons: AddonIds | None = absent(None)
     trial: TrialModel | None = absent(None)
+    grace_period_days: GraceDays | None = absent(None)
 
 
 class AddonUpdate(PackageUpdate):
@@ -207,6 +217,7 @@ class PlanOut(PackageOut):
     parent_plan_id: str | None
     compatible_addons: tuple[str, ...]
     trial: TrialModel | None
+    grace_period_days: int | None
 
 
 class AddonOut(PackageOut):
@@ -241,6 +252,7 @@ def content_to_domain(body: PlanCreate | AddonCreate) -> PackageContent:
         compatible_addons=tuple(PackageId(one) for one in plan.compatible_addons) if plan else (),
         trial=_trial_to_domain(plan.trial) if plan else None,
         max_quantity=addon.max_quantity if addon else None,
+        grace_period_days=plan.grace_period_days if plan else None,
         metadata=body.metadata,
     )
 
@@ -253,7 +265,7 @@ def changes_to_domain(body: PlanUpdate | AddonUpdate) -> dict[str, Any]:
     if "prices" in body.model_fields_set:
         changes["prices"] = tuple(one.to_domain() for one in body.prices or ())
     if isinstance(body, PlanUpdate):
-        changes |= given(body, "parent_plan_id")
+        changes |= given(body, "parent_plan_id", "grace_period_days")
         if "compatible_addons" in body.model_fields_set:
             changes["compatible_addons"] = tuple(body.compatible_addons or ())
         if "trial" in body.model_fields_set:
@@ -279,6 +291,7 @@ def plan_from_domain(view: PackageView) -> PlanOut:
         )
         if trial
         else None,
+        grace_period_days=content.grace_period_days,
     )
 
 

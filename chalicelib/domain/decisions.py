@@ -1,7 +1,8 @@
 """The decision: may this customer use this feature now? A pure function of the snapshot, usage, question and time.
 
-Imports nothing but the standard library and `periods`, so that it can run wherever the snapshot can be taken.
-Shares that are valid at the instant are merged so that the most generous wins; `increment` shares add to it.
+Imports nothing but the standard library, `periods` and the document's shape, so that it can run wherever the
+snapshot can be taken. Shares that are valid at the instant are merged so that the most generous wins; `increment`
+shares add to it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from chalicelib.domain.periods import usage_period
-from chalicelib.domain.snapshots import ShareDocument, SnapshotDocument, SourceDocument
+from chalicelib.domain.snapshot_documents import ShareDocument, SnapshotDocument, SourceDocument
 
 
 class DeniedReason(StrEnum):
@@ -108,6 +109,10 @@ def _boundaries(sources: Sequence[SourceDocument], now_ms: int) -> list[int]:
     return sorted(moment for moment in moments if moment > now_ms)
 
 
+def _anchor(source: SourceDocument) -> int:
+    return source.get("anchor", source["start"])
+
+
 def _is_valid(source: SourceDocument, now_ms: int) -> bool:
     return source["start"] <= now_ms < source.get("end", now_ms + 1)
 
@@ -203,7 +208,7 @@ def _generosity(
         share.get("limit", 0),
         _RESETS.index(share.get("reset")),
         share.get("calendar", False),
-        -sources[share["source"]]["start"],
+        -_anchor(sources[share["source"]]),
     )
 
 
@@ -223,7 +228,7 @@ def _metered(
     start: int | None = None
     end: int | None = None
     if reset is not None:
-        anchor = None if winner.get("calendar") else sources[winner["source"]]["start"]
+        anchor = None if winner.get("calendar") else _anchor(sources[winner["source"]])
         start, end = usage_period(reset, anchor, now_ms)
     current = counter.used if counter is not None and counter.period_start_ms == (start or 0) else 0
     soft = any(share.get("soft", False) for share in shares)

@@ -13,7 +13,7 @@ from typing import Final
 from chalicelib.domain.decisions import Decision, DeniedReason, Question, Used, decide
 from chalicelib.domain.ids import CustomerId, PackageId
 from chalicelib.domain.plans import PackageKind
-from chalicelib.domain.snapshots import SnapshotDocument
+from chalicelib.domain.snapshot_documents import SnapshotDocument
 
 SAMPLE: Final = 10
 

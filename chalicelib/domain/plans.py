@@ -74,7 +74,11 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageContent:
-    """All that a version fixes."""
+    """All that a version fixes.
+
+    `grace_period_days` is how long a plan still gives access while a payment is late (0: not at all); None: until
+    the billing provider gives up.
+    """
 
     name: str
     description: str | None = None
@@ -85,6 +89,7 @@ class PackageContent:
     compatible_addons: tuple[PackageId, ...] = ()
     trial: Trial | None = None
     max_quantity: int | None = None
+    grace_period_days: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

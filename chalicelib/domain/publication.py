@@ -123,13 +123,21 @@ def _unsold_terms(plan: PackageContent, addon: PackageContent) -> str | None:
     return None
 
 
+def _plan_refusals(content: PackageContent) -> Iterable[_Refusal]:
+    if content.max_quantity is not None:
+        yield "max_quantity", "not_allowed", "Only add-ons have a max_quantity."
+    if content.grace_period_days is not None and content.grace_period_days < 0:
+        yield "grace_period_days", "out_of_range", "A grace period lasts at least 0 days."
+
+
 def _kind_refusals(
     kind: PackageKind, content: PackageContent, listing_plans: Sequence[PackageVersion]
 ) -> Iterable[_Refusal]:
     if kind is PackageKind.PLAN:
-        if content.max_quantity is not None:
-            yield "max_quantity", "not_allowed", "Only add-ons have a max_quantity."
+        yield from _plan_refusals(content)
         return
+    if content.grace_period_days is not None:
+        yield "grace_period_days", "not_allowed", "An add-on has the grace period of its plan."
     if content.parent_plan_id is not None:
         yield "parent_plan_id", "not_allowed", "An add-on has no parent plan."
     if per_unit_features(content) and content.max_quantity not in (None, 1):

@@ -1,70 +1,33 @@
 """The snapshot: all of a customer's entitlements compiled into one small document that answers every check.
 
 The document keeps each source with the time it is valid for, so an answer is right at any instant without a
-job having to run first. Times in it are integer milliseconds since the epoch: cheap to read and to compare.
+job having to run first.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NotRequired, TypedDict
+from datetime import datetime
+from typing import Final
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.entitlements import Behavior, Entitlement, ResetAnchor
 from chalicelib.domain.features import Feature, FeatureType
 from chalicelib.domain.grants import Grant
-from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
+from chalicelib.domain.ids import CustomerId, FeatureId
 from chalicelib.domain.plans import PackageKind, PackageVersion, per_unit_features
-from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription
-
-VersionKey = tuple[PackageKind, PackageId, int]
+from chalicelib.domain.snapshot_documents import (
+    FeatureDocument,
+    ShareDocument,
+    SnapshotDocument,
+    SourceDocument,
+    epoch_ms,
+)
+from chalicelib.domain.spans import Span, VersionKey, spans
+from chalicelib.domain.subscriptions import Subscription
 
 # The latest ones; those before are told from what was never granted by the audit log alone.
 MAX_REVOKED: Final = 100
-
-
-class SourceDocument(TypedDict):
-    """Where entitlements come from, and from when until when (half open) they count."""
-
-    type: Literal["plan", "addon", "grant"]
-    id: str
-    version: NotRequired[int]
-    subscription_id: NotRequired[str]
-    quantity: NotRequired[int]
-    start: int
-    end: NotRequired[int]
-
-
-class ShareDocument(TypedDict):
-    """What one source (by its index) says of one feature; absent fields are false or none."""
-
-    source: int
-    value: NotRequired[bool | int]
-    values: NotRequired[list[str]]
-    limit: NotRequired[int]
-    unlimited: NotRequired[bool]
-    soft: NotRequired[bool]
-    reset: NotRequired[str]
-    calendar: NotRequired[bool]
-    increment: NotRequired[bool]
-
-
-class FeatureDocument(TypedDict):
-    """All that is said of one feature."""
-
-    type: str
-    shares: list[ShareDocument]
-
-
-class SnapshotDocument(TypedDict):
-    """A customer's compiled entitlements. `revoked` names features of which a grant was taken back."""
-
-    version: int
-    customer_status: str
-    sources: list[SourceDocument]
-    features: dict[str, FeatureDocument]
-    revoked: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +44,6 @@ class Snapshot:
         return (self.customer_id,)
 
 
-def epoch_ms(moment: datetime) -> int:
-    """Whole milliseconds since the epoch."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-
-
 def compile_snapshot(
     customer: Customer,
     subscriptions: Iterable[Subscription],
@@ -96,49 +54,78 @@ def compile_snapshot(
     grants: Iterable[Grant] = (),
 ) -> Snapshot:
     """The snapshot of this customer: the same inputs, in any order, give the same text."""
-    sources: list[SourceDocument] = []
-    shares: dict[str, FeatureDocument] = {}
-    giving = [
-        subscription for subscription in subscriptions if subscription.status in GIVING_ACCESS
-    ]
-    for subscription in sorted(giving, key=lambda held: held.id):
-        plan: VersionKey = (PackageKind.PLAN, subscription.plan_id, subscription.plan_version)
-        packages: list[tuple[VersionKey, int]] = [(plan, 1)]
-        packages += [
-            ((PackageKind.ADDON, addon.id, addon.version), addon.quantity)
-            for addon in sorted(subscription.addons, key=lambda held: held.id)
-        ]
-        of_addons = {
-            feature_id
-            for key, _ in packages[1:]
-            for feature_id in per_unit_features(versions[key].content)
-        }
-        for key, quantity in packages:
-            own = set(subscription.quantities) & per_unit_features(versions[key].content)
-            if key == plan:
-                # Whatever no add-on sells is the plan's, even if its price there is gone.
-                own = set(subscription.quantities) - of_addons
-            bought = {feature_id: subscription.quantities[feature_id] for feature_id in own}
-            behavior = Behavior.OVERRIDE if key == plan else Behavior.INCREMENT
-            entitlements = _with_bought(versions[key].entitlements, bought, features, behavior)
-            sources.append(_source(subscription, key, quantity))
-            _add_shares(shares, entitlements, len(sources) - 1, features)
+    compiled = _Compilation(versions, features)
+    for subscription in sorted(subscriptions, key=lambda held: held.id):
+        for span in spans(subscription, _grace_days(subscription, versions)):
+            compiled.add_span(subscription, span)
     given = sorted(grants, key=lambda grant: grant.id)
     for grant in given:
         if grant.revoked_at is None:
-            sources.append(_granted_by(grant))
-            _add_shares(shares, [grant.entitlement], len(sources) - 1, features)
+            compiled.add(_granted_by(grant), [grant.entitlement])
     document: SnapshotDocument = {
         "version": version,
         "customer_status": customer.status,
-        "sources": sources,
-        "features": shares,
+        "sources": compiled.sources,
+        "features": compiled.shares,
     }
     revoked = _revoked(given)
     if revoked:
         document["revoked"] = revoked
     text = json.dumps(document, separators=(",", ":"), sort_keys=True)
     return Snapshot(customer_id=customer.id, version=version, document=text)
+
+
+def _grace_days(
+    subscription: Subscription, versions: Mapping[VersionKey, PackageVersion]
+) -> int | None:
+    plan = versions.get((PackageKind.PLAN, subscription.plan_id, subscription.plan_version))
+    return plan.content.grace_period_days if plan is not None else None
+
+
+class _Compilation:
+    """Sources, and what each says of which feature."""
+
+    def __init__(
+        self,
+        versions: Mapping[VersionKey, PackageVersion],
+        features: Mapping[FeatureId, Feature],
+    ) -> None:
+        self._versions = versions
+        self._features = features
+        self.sources: list[SourceDocument] = []
+        self.shares: dict[str, FeatureDocument] = {}
+
+    def add(self, source: SourceDocument, entitlements: Sequence[Entitlement]) -> None:
+        """The source gives these entitlements."""
+        index = len(self.sources)
+        self.sources.append(source)
+        for entitlement in entitlements:
+            feature = self._features[entitlement.feature_id]
+            entry = self.shares.setdefault(feature.id, {"type": feature.type, "shares": []})
+            entry["shares"].append(_share(entitlement, index))
+
+    def add_span(self, subscription: Subscription, span: Span) -> None:
+        """The subscription gives this for this long."""
+        sold_by_unit = {
+            key: per_unit_features(self._versions[key].content) for key, _ in span.packages
+        }
+        of_addons = {
+            feature_id
+            for key, sold in sold_by_unit.items()
+            if key != span.plan
+            for feature_id in sold
+        }
+        for key, quantity in span.packages:
+            own = set(span.quantities) & sold_by_unit[key]
+            if key == span.plan:
+                # Whatever no add-on sells is the plan's, even if its price there is gone.
+                own = set(span.quantities) - of_addons
+            bought = {feature_id: span.quantities[feature_id] for feature_id in own}
+            behavior = Behavior.OVERRIDE if key == span.plan else Behavior.INCREMENT
+            entitlements = _with_bought(
+                self._versions[key].entitlements, bought, self._features, behavior
+            )
+            self.add(_source(subscription, span, key, quantity), entitlements)
 
 
 def _with_bought(
@@ -162,23 +149,25 @@ def _with_bought(
     return tuple(merged[feature_id] for feature_id in sorted(merged))
 
 
-def _source(subscription: Subscription, key: VersionKey, quantity: int) -> SourceDocument:
+def _source(
+    subscription: Subscription, span: Span, key: VersionKey, quantity: int
+) -> SourceDocument:
     kind, package_id, number = key
     source: SourceDocument = {
         "type": "plan" if kind is PackageKind.PLAN else "addon",
         "id": package_id,
         "version": number,
         "subscription_id": subscription.id,
-        "start": epoch_ms(subscription.started_at),
+        "start": epoch_ms(span.start),
     }
     if quantity != 1:
         source["quantity"] = quantity
-    ends = [subscription.cancel_at]
-    if subscription.is_unbilled_trial:
-        ends.append(subscription.trial_end)
-    known = [epoch_ms(end) for end in ends if end is not None]
-    if known:
-        source["end"] = min(known)
+    if span.end is not None:
+        source["end"] = epoch_ms(span.end)
+    anchor = epoch_ms(subscription.started_at)
+    if anchor != source["start"]:
+        # A change in the middle of a usage period does not begin another.
+        source["anchor"] = anchor
     return source
 
 
@@ -197,18 +186,6 @@ def _revoked(grants: Iterable[Grant]) -> list[str]:
             latest[feature_id] = max(latest.get(feature_id, grant.revoked_at), grant.revoked_at)
     newest_first = sorted(latest, key=lambda feature_id: (latest[feature_id], feature_id))[::-1]
     return sorted(newest_first[:MAX_REVOKED])
-
-
-def _add_shares(
-    shares: dict[str, FeatureDocument],
-    entitlements: Sequence[Entitlement],
-    source: int,
-    features: Mapping[FeatureId, Feature],
-) -> None:
-    for entitlement in entitlements:
-        feature = features[entitlement.feature_id]
-        entry = shares.setdefault(feature.id, {"type": feature.type, "shares": []})
-        entry["shares"].append(_share(entitlement, source))
 
 
 def _share(entitlement: Entitlement, source: int) -> ShareDocument:

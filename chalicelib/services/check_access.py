@@ -7,7 +7,7 @@ from datetime import datetime
 
 from chalicelib.domain.decisions import Decision, DeniedReason, Question, decide
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.snapshots import SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshot_documents import SnapshotDocument, epoch_ms
 from chalicelib.ports import Counter, SnapshotReader
 
 

@@ -28,12 +28,9 @@ from chalicelib.domain.plans import (
     version_key,
 )
 from chalicelib.domain.prices import Terms
-from chalicelib.domain.snapshots import (
-    SnapshotDocument,
-    VersionKey,
-    compile_snapshot,
-    epoch_ms,
-)
+from chalicelib.domain.snapshot_documents import SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshots import compile_snapshot
+from chalicelib.domain.spans import VersionKey, spans
 from chalicelib.domain.subscribers import SHARDS, Subscriber, shard_key
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.ports import (
@@ -236,11 +233,9 @@ class _Reckoner:
 
     def _document(self, customer: Customer, held: tuple[Subscription, ...]) -> SnapshotDocument:
         versions: dict[VersionKey, PackageVersion] = {}
-        for sub in held:
-            keys: list[VersionKey] = [(PackageKind.PLAN, sub.plan_id, sub.plan_version)]
-            keys += [(PackageKind.ADDON, addon.id, addon.version) for addon in sub.addons]
-            versions.update((key, self._version(key)) for key in keys)
-            for feature_id in sub.quantities:
+        for span in (span for sub in held for span in spans(sub)):
+            versions.update((key, self._version(key)) for key, _ in span.packages)
+            for feature_id in span.quantities:
                 self._know(feature_id)
         for version in versions.values():
             for entitlement in version.entitlements:

@@ -8,8 +8,9 @@ from chalicelib.domain.features import Feature
 from chalicelib.domain.grants import Grant, GrantStatus
 from chalicelib.domain.ids import CustomerId, FeatureId
 from chalicelib.domain.plans import PackageKind, PackageVersion, version_key
-from chalicelib.domain.snapshots import Snapshot, VersionKey, compile_snapshot
-from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription
+from chalicelib.domain.snapshots import Snapshot, compile_snapshot
+from chalicelib.domain.spans import VersionKey, spans
+from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import Ports
 from chalicelib.services.listing import all_within
 
@@ -33,7 +34,12 @@ def compile_for(
     if changed is not None:
         grants = (*(grant for grant in grants if grant.id != changed.id), changed)
     wanted = {share.feature_id for found in versions.values() for share in found.entitlements}
-    wanted.update(feature_id for subscription in held for feature_id in subscription.quantities)
+    wanted.update(
+        feature_id
+        for subscription in held
+        for span in spans(subscription)
+        for feature_id in span.quantities
+    )
     wanted.update(grant.entitlement.feature_id for grant in grants)
     features: dict[FeatureId, Feature] = {}
     for feature_id in wanted:
@@ -47,14 +53,13 @@ def compile_for(
 def held_versions(
     ports: Ports, subscriptions: Iterable[Subscription]
 ) -> dict[VersionKey, PackageVersion]:
-    """The versions of plans and add-ons from which these subscriptions give access."""
-    keys: set[VersionKey] = set()
-    for subscription in subscriptions:
-        if subscription.status in GIVING_ACCESS:
-            keys.add((PackageKind.PLAN, subscription.plan_id, subscription.plan_version))
-            keys.update(
-                (PackageKind.ADDON, addon.id, addon.version) for addon in subscription.addons
-            )
+    """The versions of plans and add-ons from which these subscriptions give access, now or by themselves later."""
+    keys = {
+        key
+        for subscription in subscriptions
+        for span in spans(subscription)
+        for key, _ in span.packages
+    }
     return {key: published_version(ports, *key) for key in keys}
 
 

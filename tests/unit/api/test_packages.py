@@ -108,6 +108,7 @@ def test_created_plan_is_a_draft_shown_whole(world: World) -> None:
         ],
         "compatible_addons": [],
         "trial": None,
+        "grace_period_days": None,
         "metadata": {},
         "status": "draft",
         "version": None,
@@ -210,11 +211,13 @@ def test_edit_replaces_lists_clears_null_and_keeps_the_absent(world: World) -> N
         **PRO,
         "description": "d",
         "trial": {"duration": 14, "unit": "day"},
+        "grace_period_days": 0,
         "compatible_addons": ["x"],
         "metadata": {"a": "1"},
         "parent_plan_id": "free",
     }
     made = ok(world, "POST", "plans", body, 201)
+    assert made["grace_period_days"] == 0
     kept = ok(world, "PATCH", "plans/pro", {})
     assert kept == made
     edited = ok(
@@ -224,6 +227,7 @@ def test_edit_replaces_lists_clears_null_and_keeps_the_absent(world: World) -> N
         {
             "description": None,
             "trial": None,
+            "grace_period_days": None,
             "compatible_addons": None,
             "parent_plan_id": None,
             "metadata": {"b": "2"},
@@ -232,6 +236,7 @@ def test_edit_replaces_lists_clears_null_and_keeps_the_absent(world: World) -> N
         },
     )
     assert (edited["description"], edited["trial"], edited["parent_plan_id"]) == (None, None, None)
+    assert edited["grace_period_days"] is None
     assert (edited["compatible_addons"], edited["prices"]) == ([], [])
     assert edited["metadata"] == {"a": "1", "b": "2"}
     assert [one["feature_id"] for one in edited["entitlements"]] == ["sso"]
@@ -293,6 +298,8 @@ def test_plan_and_addon_of_one_id_are_two(world: World) -> None:
         ({"max_quantity": 1}, "max_quantity"),
         ({"status": "published"}, "status"),
         ({"trial": {"duration": 0, "unit": "day"}}, "trial.duration"),
+        ({"grace_period_days": -1}, "grace_period_days"),
+        ({"grace_period_days": 366}, "grace_period_days"),
     ],
 )
 def test_shape_is_checked_at_once(world: World, change: dict[str, Any], param: str) -> None:

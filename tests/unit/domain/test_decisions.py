@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.decisions import Decision, DeniedReason, Question, decide
-from chalicelib.domain.snapshots import (
+from chalicelib.domain.snapshot_documents import (
     FeatureDocument,
     ShareDocument,
     SnapshotDocument,
@@ -288,3 +288,26 @@ def test_valid_until_is_the_periods_end_if_nothing_changes_before() -> None:
 
 def test_valid_until_is_none_if_time_alone_changes_nothing() -> None:
     assert asked(a_document("metered", [a_share(limit=5)])).valid_until_ms is None
+
+
+def test_decision_after_a_change_in_mid_period_counts_the_same_period() -> None:
+    day = 24 * 3_600_000
+    shares: list[ShareDocument] = [
+        {"source": 0, "limit": 5, "reset": "month"},
+        {"source": 1, "limit": 9, "reset": "month"},
+    ]
+    before: SourceDocument = {"type": "plan", "id": "a", "start": 0, "end": 10 * day}
+    after: SourceDocument = {"type": "plan", "id": "b", "start": 10 * day, "anchor": 0}
+    document: SnapshotDocument = {
+        "version": 1,
+        "customer_status": "active",
+        "sources": [before, after],
+        "features": {"api": {"type": "metered", "shares": shares}},
+    }
+    usage = {"api": Counter(3, 0)}
+    one, other = (
+        decide(document, usage, "api", Question(usage=0), now) for now in (9 * day, 11 * day)
+    )
+    assert (one.usage_limit, other.usage_limit) == (5, 9)
+    assert (one.current_usage, one.period_end_ms) == (other.current_usage, other.period_end_ms)
+    assert one.valid_until_ms == 10 * day

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.decisions import Decision, Question, decide
-from chalicelib.domain.snapshots import ShareDocument, SnapshotDocument, SourceDocument
+from chalicelib.domain.snapshot_documents import ShareDocument, SnapshotDocument, SourceDocument
 from chalicelib.ports import Counter
 
 HOUR = 3_600_000

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.periods import usage_period
-from chalicelib.domain.snapshots import epoch_ms
+from chalicelib.domain.snapshot_documents import epoch_ms
 
 KINDS = ("hour", "day", "week", "month", "year")
 FIRST = epoch_ms(datetime(1971, 1, 1, tzinfo=UTC))

@@ -11,9 +11,12 @@ from chalicelib.domain.entitlements import Behavior, Entitlement, ResetAnchor, R
 from chalicelib.domain.features import FeatureType, Lifecycle
 from chalicelib.domain.ids import FeatureId, PackageId
 from chalicelib.domain.plans import PackageKind, PackageVersion
-from chalicelib.domain.snapshots import VersionKey, compile_snapshot, epoch_ms
+from chalicelib.domain.snapshot_documents import epoch_ms
+from chalicelib.domain.snapshots import compile_snapshot
+from chalicelib.domain.spans import VersionKey
 from chalicelib.domain.subscriptions import (
     GIVING_ACCESS,
+    ScheduledChange,
     SubscribedAddon,
     Subscription,
     SubscriptionStatus,
@@ -82,8 +85,31 @@ def test_snapshot_of_archived_customer_says_so() -> None:
 def test_snapshot_has_sources_only_of_subscriptions_giving_access(
     status: SubscriptionStatus,
 ) -> None:
-    document = compiled([a_subscription(status=status)], PRO)
+    document = compiled([a_subscription(status=status, provider="stripe")], PRO)
     assert bool(document["sources"]) == (status in GIVING_ACCESS)
+
+
+def test_snapshot_of_past_due_ends_with_the_plans_grace_period() -> None:
+    late = a_subscription(status=SubscriptionStatus.PAST_DUE, past_due_since=later(days=1))
+    [source] = compiled([late], a_version(grace_period_days=2))["sources"]
+    assert source["end"] == epoch_ms(later(days=3))
+
+
+def test_snapshot_with_scheduled_change_has_both_and_counts_usage_from_the_same_day() -> None:
+    change = ScheduledChange(
+        at=later(days=3),
+        plan_id=PackageId("basic"),
+        plan_version=1,
+        quantities={FeatureId("api"): 4},
+    )
+    document = compiled(
+        [a_subscription(scheduled_change=change)], PRO, a_version("basic", entitlements=[])
+    )
+    now, then = document["sources"]
+    assert (now["id"], now["end"], "anchor" in now) == ("pro", epoch_ms(later(days=3)), False)
+    assert (then["id"], then["start"]) == ("basic", epoch_ms(later(days=3)))
+    assert then["anchor"] == epoch_ms(START)
+    assert document["features"]["api"]["shares"] == [{"source": 1, "limit": 4}]
 
 
 def test_snapshot_source_says_what_it_is_and_for_how_long() -> None:
