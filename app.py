@@ -21,6 +21,7 @@ from chalicelib.api import (
     plans,
     products,
     reconciliations,
+    subscription_changes,
     subscriptions,
     sync_tasks,
     webhooks,
@@ -28,7 +29,15 @@ from chalicelib.api import (
 from chalicelib.events import converge, migrate, reconcile, sweep, sync
 
 CATALOG = (features, products, plans, addons, coupons, catalog, catalog_import)
-SELLING = (customers, grants, entitlements, subscriptions, checkout_sessions, webhooks)
+SELLING = (
+    customers,
+    grants,
+    entitlements,
+    subscriptions,
+    subscription_changes,
+    checkout_sessions,
+    webhooks,
+)
 OPERATIONS = (
     billing_events,
     sync_tasks,

@@ -1,5 +1,6 @@
 """Subscriptions: subscribing a customer, and what it holds."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from chalicelib.api.wire import ChosenId, ListOut, NoBody, NoQuery, PageQuery, W
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.billing import BillingLink, SyncStatus
 from chalicelib.domain.prices import BillingPeriod
-from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
+from chalicelib.domain.subscriptions import SubscribedAddon, Subscription, SubscriptionStatus
 from chalicelib.services.provision_subscription import provision_subscription
 from chalicelib.services.view_subscriptions import get_subscription
 
@@ -26,6 +27,18 @@ class SubscribedAddonOut(Wire):
     id: str
     version: int
     quantity: int
+
+
+class ScheduledChangeOut(Wire):
+    """What the subscription becomes at `at`, or what the customer has then in its place."""
+
+    at: datetime
+    plan_id: str
+    plan_version: int
+    addons: tuple[SubscribedAddonOut, ...]
+    quantities: dict[str, int]
+    billing_period: BillingPeriod | None
+    interval_count: int
 
 
 class SubscriptionOut(Wire):
@@ -49,6 +62,7 @@ class SubscriptionOut(Wire):
     current_period_end: datetime | None
     trial_end: datetime | None
     cancel_at: datetime | None
+    scheduled_change: ScheduledChangeOut | None
     ended_at: datetime | None
     billing: tuple[BillingLinkOut, ...]
     metadata: dict[str, str]
@@ -72,10 +86,7 @@ def from_domain(subscription: Subscription) -> SubscriptionOut:
         product_id=subscription.product_id,
         plan_id=subscription.plan_id,
         plan_version=subscription.plan_version,
-        addons=tuple(
-            SubscribedAddonOut(id=addon.id, version=addon.version, quantity=addon.quantity)
-            for addon in subscription.addons
-        ),
+        addons=_addons(subscription.addons),
         quantities={str(key): number for key, number in subscription.quantities.items()},
         billing_period=subscription.billing_period,
         interval_count=subscription.interval_count,
@@ -87,10 +98,33 @@ def from_domain(subscription: Subscription) -> SubscriptionOut:
         current_period_end=subscription.current_period_end,
         trial_end=subscription.trial_end,
         cancel_at=subscription.cancel_at,
+        scheduled_change=_scheduled(subscription),
         ended_at=subscription.ended_at,
         billing=links,
         metadata=dict(subscription.metadata),
         version=subscription.version,
+    )
+
+
+def _addons(addons: Iterable[SubscribedAddon]) -> tuple[SubscribedAddonOut, ...]:
+    return tuple(
+        SubscribedAddonOut(id=addon.id, version=addon.version, quantity=addon.quantity)
+        for addon in addons
+    )
+
+
+def _scheduled(held: Subscription) -> ScheduledChangeOut | None:
+    change = held.coming_change
+    if change is None:
+        return None
+    return ScheduledChangeOut(
+        at=change.at,
+        plan_id=change.plan_id,
+        plan_version=change.plan_version,
+        addons=_addons(change.addons),
+        quantities={str(key): number for key, number in change.quantities.items()},
+        billing_period=change.billing_period,
+        interval_count=change.interval_count,
     )
 
 

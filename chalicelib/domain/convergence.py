@@ -32,7 +32,9 @@ from chalicelib.domain.subscriptions import (
     SubscribedAddon,
     Subscription,
     SubscriptionStatus,
-    overtaken_trials,
+    Successor,
+    overtaken,
+    succeeded,
 )
 
 # Our names for what we write to the provider's subscription and read back as a cross-check.
@@ -106,15 +108,51 @@ def converge(
             taken[held.id] = ended
             changed.append((held, ended))
             drifts.append(vanished(held))
-    for trial in overtaken_trials(taken.values()):
-        ended = replace(
-            trial, status=SubscriptionStatus.EXPIRED, ended_at=now, version=trial.version + 1
-        )
-        taken[trial.id] = ended
-        changed.append((trial, ended))
+    changed = _with_successors(changed, taken)
+    changed += _giving_way(taken, now)
     subscriptions = tuple(taken[key] for key in sorted(taken))
     drifts += duplicates(subscriptions)
     return Convergence(subscriptions=subscriptions, changed=tuple(changed), drifts=tuple(drifts))
+
+
+def _with_successors(
+    changed: Sequence[tuple[Subscription | None, Subscription]],
+    taken: dict[SubscriptionId, Subscription],
+) -> list[tuple[Subscription | None, Subscription]]:
+    """The changes, and before the end of each subscription what follows it; `taken` has both.
+
+    Nothing follows where the customer has subscribed to the product anew. Whoever stores only the first of the
+    changes stores no end without what follows.
+    """
+    found: list[tuple[Subscription | None, Subscription]] = []
+    for before, after in changed:
+        if after.status not in ENDED or after.successor is None:
+            found.append((before, after))
+            continue
+        following = succeeded(after, after.ended_at or after.started_at)
+        is_free = all(one.product_id != after.product_id for one in taken.values() if one.is_live)
+        if following is not None and following.id not in taken and is_free:
+            taken[following.id] = following
+            found.append((None, following))
+        taken[after.id] = replace(after, successor=None)
+        found.append((before, taken[after.id]))
+    return found
+
+
+def _giving_way(
+    taken: dict[SubscriptionId, Subscription], now: datetime
+) -> list[tuple[Subscription | None, Subscription]]:
+    """The ends of what nobody bills and the customer has from the provider by now; `taken` has them."""
+    found: list[tuple[Subscription | None, Subscription]] = []
+    for held in overtaken(taken.values()):
+        status = SubscriptionStatus.CANCELED
+        if held.is_unbilled_trial:
+            status = SubscriptionStatus.EXPIRED
+        taken[held.id] = replace(
+            held, status=status, ended_at=now, scheduled_change=None, version=held.version + 1
+        )
+        found.append((held, taken[held.id]))
+    return found
 
 
 def _distinct(theirs: Iterable[ProviderSubscription]) -> list[ProviderSubscription]:
@@ -185,6 +223,7 @@ def _translate(
         status=truth.status,
         started_at=truth.started_at,
         scheduled_change=_scheduled(truth, owners, plan, addons),
+        successor=_successor(before, truth),
         provider=provider,
         billing_id=truth.billing_id,
         metadata=before.metadata if before else _callers_metadata(truth),
@@ -238,6 +277,14 @@ def _scheduled(
         billing_period=following.price.billing_period,
         interval_count=following.price.interval_count,
     )
+
+
+def _successor(before: Subscription | None, truth: ProviderSubscription) -> Successor | None:
+    """What follows the subscription; nothing any more once its coming end was taken back, whoever did that."""
+    if before is None:
+        return None
+    is_kept = before.cancel_at is not None and truth.cancel_at is None
+    return None if is_kept and truth.status not in ENDED else before.successor
 
 
 def _addons_of(

@@ -124,6 +124,28 @@ class SubscriptionExistsError(DomainError):
         self.subscription_id = subscription_id
 
 
+class SubscriptionEndedError(DomainError):
+    """The subscription has ended: nothing about it can be changed any more; subscribe anew."""
+
+    code = "subscription_ended"
+
+    def __init__(self, subscription_id: str) -> None:
+        super().__init__(f"The subscription {subscription_id!r} has ended; subscribe anew.")
+        self.subscription_id = subscription_id
+
+
+class WrongStateError(DomainError):
+    """The subscription is in a state in which the operation has no meaning."""
+
+    code = "wrong_state"
+
+
+class NotSupportedError(DomainError):
+    """Whoever bills the subscription is not able to do what was asked."""
+
+    code = "not_supported"
+
+
 class BillingNotReadyError(DomainError):
     """The plan is published but its prices have not reached the billing provider yet: try again soon."""
 

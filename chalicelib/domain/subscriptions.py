@@ -6,7 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, ProductId, SubscriptionId
+from chalicelib.domain.ids import (
+    CustomerId,
+    FeatureId,
+    PackageId,
+    ProductId,
+    SubscriptionId,
+    derived_id,
+)
 from chalicelib.domain.prices import BillingPeriod
 
 
@@ -53,11 +60,21 @@ class ScheduledChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """What follows a subscription that was given up for a plan nobody bills."""
+
+    plan_id: PackageId
+    plan_version: int
+    addons: tuple[SubscribedAddon, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """One customer's hold on one product. `provider` None: nothing is collected for it.
 
     One that nobody bills and that starts later has a `started_at` to come. `past_due_since` is set while the status
-    is `past_due`: when the invoice that is not paid was due.
+    is `past_due`: when the invoice that is not paid was due. `successor` is what the customer has of the product once
+    this one has ended, for nothing: its provider does not know of it.
     """
 
     id: SubscriptionId
@@ -80,6 +97,7 @@ class Subscription:
     ended_at: datetime | None = None
     past_due_since: datetime | None = None
     scheduled_change: ScheduledChange | None = None
+    successor: Successor | None = None
     provider: str | None = None
     billing_id: str | None = None
     billing_url: str | None = None
@@ -133,17 +151,63 @@ class Subscription:
         )
 
     @property
+    def coming_change(self) -> ScheduledChange | None:
+        """What the customer has of the product after this: a change that waits, or what follows a coming end."""
+        if self.successor is None or self.cancel_at is None:
+            return self.scheduled_change
+        following = self.successor
+        return ScheduledChange(
+            at=self.cancel_at,
+            plan_id=following.plan_id,
+            plan_version=following.plan_version,
+            addons=following.addons,
+        )
+
+    @property
     def is_live(self) -> bool:
         """Whether it still binds the customer: no second one of the product may be started beside it."""
         return self.status not in ENDED
 
 
-def overtaken_trials(held: Iterable[Subscription]) -> tuple[Subscription, ...]:
-    """The trials that nobody bills whose product the customer has by now from a provider."""
+def succeeded(ended: Subscription, at: datetime) -> Subscription | None:
+    """What follows the subscription that has ended, from that instant; always under the same id. None: nothing does."""
+    following = ended.successor
+    if following is None:
+        return None
+    return Subscription(
+        id=SubscriptionId(derived_id("subs_", "successor", ended.id)),
+        customer_id=ended.customer_id,
+        product_id=ended.product_id,
+        plan_id=following.plan_id,
+        plan_version=following.plan_version,
+        addons=following.addons,
+        status=SubscriptionStatus.ACTIVE,
+        started_at=at,
+        metadata=ended.metadata,
+    )
+
+
+def with_coming(held: Iterable[Subscription]) -> tuple[Subscription, ...]:
+    """The subscriptions, and what will follow those that are about to end."""
+    subscriptions = tuple(held)
+    coming = (
+        succeeded(one, one.cancel_at)
+        for one in subscriptions
+        if one.is_live and one.cancel_at is not None
+    )
+    return (*subscriptions, *(one for one in coming if one is not None))
+
+
+def overtaken(held: Iterable[Subscription]) -> tuple[Subscription, ...]:
+    """The live subscriptions that nobody bills whose product the customer has by now from a provider."""
     subscriptions = tuple(held)
     billed = {
         one.product_id
         for one in subscriptions
         if one.provider is not None and one.status in GIVING_ACCESS
     }
-    return tuple(one for one in subscriptions if one.is_unbilled_trial and one.product_id in billed)
+    return tuple(
+        one
+        for one in subscriptions
+        if one.provider is None and one.is_live and one.product_id in billed
+    )

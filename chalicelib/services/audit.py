@@ -7,6 +7,8 @@ from chalicelib.domain.plain import plain
 from chalicelib.ports import Ports
 
 OPERATION: Final = "operation_id"
+# A retry comes within the day in which its idempotency key lives.
+_RECENT: Final = 100
 _BOOKKEEPING: Final = frozenset({"revision", "version", "created_at"})
 
 
@@ -47,6 +49,12 @@ def was_done(ports: Ports, cause: Cause, entity: str, action: str) -> bool:
         found.action == action and found.metadata.get(OPERATION) == cause.operation_id
         for found in latest
     )
+
+
+def was_begun(ports: Ports, cause: Cause, entity: str) -> bool:
+    """Whether an earlier try of this very operation has written something about the entity, not too long ago."""
+    recent = ports.store.list_within(AuditEntry, entity, limit=_RECENT, newest_first=True).items
+    return any(found.metadata.get(OPERATION) == cause.operation_id for found in recent)
 
 
 def plain_fields(value: object) -> dict[str, object] | None:

@@ -10,7 +10,7 @@ from chalicelib.domain.ids import CustomerId, FeatureId
 from chalicelib.domain.plans import PackageKind, PackageVersion, version_key
 from chalicelib.domain.snapshots import Snapshot, compile_snapshot
 from chalicelib.domain.spans import VersionKey, spans
-from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.subscriptions import Subscription, with_coming
 from chalicelib.ports import Ports
 from chalicelib.services.listing import all_within
 
@@ -28,7 +28,7 @@ def compile_for(
     `changed` takes the place of its stored self. Grants are read here: whoever compiles has read the snapshot's
     version before, and nobody writes a grant without raising it.
     """
-    held = tuple(subscriptions)
+    held = with_coming(subscriptions)
     versions = held_versions(ports, held)
     grants = current_grants(ports, customer.id)
     if changed is not None:

@@ -1,22 +1,115 @@
 """A provider in memory that can change what a subscription charges, now or with its next period."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from chalicelib.domain.billing import ProviderItem, ProviderSubscription
+from chalicelib.domain.billing import ProviderChange, ProviderItem, ProviderSubscription
 from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.price_moves import ItemMove, Proration
-from chalicelib.domain.subscriptions import ENDED
-from chalicelib.ports import SubscriptionChanges
+from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
+from chalicelib.ports import (
+    ScheduledChanges,
+    SubscriptionChanges,
+    SubscriptionEnding,
+    SubscriptionPausing,
+    TrialChanges,
+)
 from tests.fakes.billing import Call, FakeBillingProvider
 
 
 @dataclass(slots=True)
-class MovingProvider(FakeBillingProvider, SubscriptionChanges):
+class MovingProvider(
+    FakeBillingProvider,
+    SubscriptionChanges,
+    ScheduledChanges,
+    SubscriptionEnding,
+    SubscriptionPausing,
+    TrialChanges,
+):
     """`changes` counts what was really changed; `later` is what waits for a subscription's next period."""
 
     changes: list[str] = field(default_factory=list)
     later: dict[str, tuple[tuple[ItemMove, ...], dict[str, str]]] = field(default_factory=dict)
+
+    # --- Ending, pausing, trials ------------------------------------------------------------------
+
+    def end_subscription(
+        self, billing_id: str, *, at: datetime | None = None
+    ) -> ProviderSubscription:
+        def end() -> ProviderSubscription:
+            held = self._held(billing_id)
+            if held.status in ENDED:
+                return held
+            if at is None:
+                self._forget_later(billing_id)
+            return self.cancel(billing_id, at=at)
+
+        return self._changed(Call("end_subscription", (billing_id, at)), end)
+
+    def keep_subscription(self, billing_id: str) -> ProviderSubscription:
+        def keep() -> ProviderSubscription:
+            self._alive(billing_id)
+            return self.edit_subscription(billing_id, cancel_at=None)
+
+        return self._changed(Call("keep_subscription", (billing_id,)), keep)
+
+    def pause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        def pause() -> ProviderSubscription:
+            self._alive(billing_id)
+            return self.edit_subscription(billing_id, status=SubscriptionStatus.PAUSED)
+
+        return self._changed(Call("pause_subscription", (billing_id,), idempotency_key), pause)
+
+    def unpause_subscription(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        def unpause() -> ProviderSubscription:
+            if self._alive(billing_id).status is not SubscriptionStatus.PAUSED:
+                return self.subscriptions[billing_id]
+            return self.edit_subscription(billing_id, status=SubscriptionStatus.ACTIVE)
+
+        return self._changed(Call("unpause_subscription", (billing_id,), idempotency_key), unpause)
+
+    def set_trial_end(
+        self, billing_id: str, until: datetime, idempotency_key: str
+    ) -> ProviderSubscription:
+        def extend() -> ProviderSubscription:
+            if self._alive(billing_id).status is not SubscriptionStatus.IN_TRIAL:
+                raise ProviderRefusedError("The subscription is in no trial.")
+            return self.edit_subscription(billing_id, trial_end=until, current_period_end=until)
+
+        return self._changed(Call("set_trial_end", (billing_id, until), idempotency_key), extend)
+
+    def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
+        def drop() -> ProviderSubscription:
+            self._alive(billing_id)
+            return self._forget_later(billing_id)
+
+        return self._changed(Call("drop_scheduled", (billing_id,), idempotency_key), drop)
+
+    def _forget_later(self, billing_id: str) -> ProviderSubscription:
+        self.later.pop(billing_id, None)
+        return self.edit_subscription(billing_id, scheduled=None)
+
+    def _held(self, billing_id: str) -> ProviderSubscription:
+        if billing_id not in self.subscriptions:
+            raise ProviderRefusedError(
+                f"No such subscription: {billing_id}", provider_code="resource_missing"
+            )
+        return self.subscriptions[billing_id]
+
+    def _alive(self, billing_id: str) -> ProviderSubscription:
+        held = self._held(billing_id)
+        if held.status in ENDED:
+            raise ProviderRefusedError("A canceled subscription takes no change.")
+        return held
+
+    def _changed(
+        self, call: Call, effect: Callable[[], ProviderSubscription]
+    ) -> ProviderSubscription:
+        answer: ProviderSubscription = self._set(call, effect)
+        return answer
+
+    # --- What it charges --------------------------------------------------------------------------
 
     def move_prices(
         self,
@@ -29,15 +122,14 @@ class MovingProvider(FakeBillingProvider, SubscriptionChanges):
         idempotency_key: str,
     ) -> ProviderSubscription:
         def move() -> ProviderSubscription:
-            held = self.subscriptions[billing_id]
-            if held.status in ENDED:
-                raise ProviderRefusedError("A canceled subscription takes no change.")
+            held = self._alive(billing_id)
             wanted = (tuple(items), dict(metadata))
             if at_period_end:
                 if self.later.get(billing_id) != wanted:
                     self.later[billing_id] = wanted
                     self.changes.append(billing_id)
-                return held
+                    self.edit_subscription(billing_id, scheduled=_coming(held, items, metadata))
+                return self.subscriptions[billing_id]
             after = _moved(held, items, metadata)
             if after != held:
                 self.subscriptions[billing_id] = after
@@ -52,7 +144,16 @@ class MovingProvider(FakeBillingProvider, SubscriptionChanges):
         """The next period begins, with whatever waited for it."""
         items, metadata = self.later.pop(billing_id, ((), {}))
         held = self.subscriptions[billing_id]
-        self.subscriptions[billing_id] = _moved(held, items, metadata)
+        self.subscriptions[billing_id] = replace(_moved(held, items, metadata), scheduled=None)
+
+
+def _coming(
+    held: ProviderSubscription, items: Sequence[ItemMove], metadata: Mapping[str, str]
+) -> ProviderChange | None:
+    if held.current_period_end is None:
+        return None
+    moved = _moved(held, items, metadata)
+    return ProviderChange(at=held.current_period_end, items=moved.items, metadata=moved.metadata)
 
 
 def _moved(

@@ -124,7 +124,7 @@ def test_subscription_with_copied_metadata_never_takes_an_id_in_use() -> None:
 
 
 def test_subscription_with_metadata_naming_a_free_subscription_of_ours_leaves_that_alone() -> None:
-    free = a_subscription("subs_free")
+    free = a_subscription("subs_free", product_id="other")
     result = converged([free], a_provider_subscription(metadata=our_metadata("subs_free")))
     assert free in result.subscriptions
     assert len(result.subscriptions) == 2

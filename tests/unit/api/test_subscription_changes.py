@@ -1,0 +1,102 @@
+"""The operations on a running subscription over HTTP: shapes, refusals, repetition."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import app
+from chalicelib.domain.api_keys import Scope
+from tests.fakes.changing import ChangeShop
+from tests.unit.api.world import Answer, World, served
+
+
+class Shopfront:
+    """The API over a shop."""
+
+    def __init__(self) -> None:
+        self.shop = ChangeShop()
+        self.world = World(app.app)
+        self.world.store, self.world.ports = self.shop.store, self.shop.ports
+        self.world.token = self.world.new_token(*Scope)
+
+    def post(self, what: str, body: Any = None, method: str = "POST", key: str = "") -> Answer:
+        path = f"/v1/subscriptions/{self.shop.subscriptions()[0].id}/{what}"
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.world.send(
+            method, path.rstrip("/"), {} if body is None else body, headers=headers
+        )
+
+
+@pytest.fixture
+def front() -> Iterator[Shopfront]:
+    made = Shopfront()
+    with served(made.world):
+        yield made
+
+
+def test_cancel_shows_the_subscription_as_it_ended(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    answer = front.post("cancel", {"effective": "immediate"})
+    assert answer.status == 200
+    assert (answer.json["object"], answer.json["status"]) == ("subscription", "canceled")
+    assert answer.json["ended_at"]
+
+
+def test_cancel_with_the_period_then_resume(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    answer = front.post("cancel", {"effective": "end_of_period"})
+    assert answer.json["cancel_at"] == answer.json["current_period_end"]
+    assert front.post("resume").json["cancel_at"] is None
+
+
+def test_cancel_repeated_under_its_key_is_replayed(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    first = front.post("cancel", {"effective": "immediate"}, key="k1")
+    again = front.post("cancel", {"effective": "immediate"}, key="k1")
+    assert again.json == first.json
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "effective"),
+        ({"effective": "soon"}, "effective"),
+        ({"effective": "date"}, "at"),
+        ({"effective": "date", "at": "2020-01-01T00:00:00Z"}, "at"),
+        ({"effective": "date", "at": "2031-01-01"}, "at"),
+        ({"effective": "immediate", "why": "x"}, "why"),
+    ],
+)
+def test_cancel_badly_told_is_invalid(front: Shopfront, body: Any, param: str) -> None:
+    front.shop.begin("pro")
+    answer = front.post("cancel", body)
+    assert (answer.status, answer.json["param"]) == (422, param)
+
+
+def test_operations_on_what_has_ended_are_conflicts(front: Shopfront) -> None:
+    front.shop.begin("free")
+    front.post("cancel", {"effective": "immediate"})
+    for what, body, method in (
+        ("cancel", {"effective": "immediate"}, "POST"),
+        ("resume", {}, "POST"),
+        ("pause", {}, "POST"),
+        ("extend_trial", {"trial_end": "2031-01-01T00:00:00Z"}, "POST"),
+        ("scheduled_change", None, "DELETE"),
+    ):
+        answer = front.post(what, body, method)
+        assert (answer.status, answer.json["code"]) == (409, "subscription_ended"), what
+        assert answer.json["subscription_id"]
+
+
+def test_operations_on_another_version_are_conflicts(front: Shopfront) -> None:
+    front.shop.begin("free")
+    answer = front.post("pause", {"expected_version": 7})
+    assert (answer.status, answer.json["code"]) == (409, "version_conflict")
+    assert front.post("pause", {"expected_version": 1}).json["status"] == "paused"
+
+
+def test_operations_on_nothing_are_not_found(front: Shopfront) -> None:
+    answer = front.world.send("POST", "/v1/subscriptions/subs_none/pause", {})
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
