@@ -10,6 +10,7 @@ from chalicelib.api import (
     catalog,
     catalog_import,
     checkout_sessions,
+    clock,
     coupons,
     customers,
     docs,
@@ -46,6 +47,7 @@ OPERATIONS = (
     audit_log,
     api_keys,
     health,
+    clock,
     docs,
 )
 EVENTS = (sync, converge, reconcile, migrate, sweep)

@@ -449,6 +449,15 @@ class Discounting(Protocol):
 
 
 @runtime_checkable
+class ProviderClock(Protocol):
+    """The ability to live through time at our word: a stand-in's, never a real provider's."""
+
+    def advance_clock(self, to: datetime) -> None:
+        """It is that instant at the provider, and whatever was due by then has happened; later stays later."""
+        ...
+
+
+@runtime_checkable
 class CatalogSource(Protocol):
     """The ability to tell what an account sells, whoever made it."""
 
@@ -501,6 +510,15 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
+class AdjustableClock(Protocol):
+    """A clock that can be behind the environment's for a moment after that was moved."""
+
+    def refresh(self) -> None:
+        """What `now` says next is the environment's time."""
+        ...
+
+
 class Ids(Protocol):
     """Unpredictable ids."""
 
@@ -527,6 +545,7 @@ class Environment:
     return_origins: tuple[str, ...]
     billing_api_version: str
     drift_policy: DriftPolicy = DriftPolicy.RESTORE
+    has_test_clock: bool = False
     checkouts_per_minute: int = 5
 
 

@@ -34,6 +34,7 @@ class Settings:
     stripe_secret_key: str | None
     stripe_webhook_secrets: tuple[str, ...]
     drift_policy: str = "restore"
+    has_test_clock: bool = False
     checkouts_per_minute: int = 5
 
     def __repr__(self) -> str:
@@ -77,6 +78,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         stripe_secret_key=stripe_key,
         stripe_webhook_secrets=_webhook_secrets(values),
         drift_policy=_drift_policy(values),
+        has_test_clock=_has_test_clock(values, live=mode == "live"),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
     )
 
@@ -86,6 +88,17 @@ def _count(values: Mapping[str, str], name: str, default: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name} is a whole number of at least 1.")
     return int(text)
+
+
+def _has_test_clock(values: Mapping[str, str], *, live: bool) -> bool:
+    text = values.get("PAYGRADE_TEST_CLOCK", "off")
+    if text not in ("on", "off"):
+        raise SettingsError("PAYGRADE_TEST_CLOCK is 'on' or 'off'.")
+    if text == "on" and live:
+        raise SettingsError(
+            "PAYGRADE_TEST_CLOCK is 'on', but a live environment has no test clock."
+        )
+    return text == "on"
 
 
 def _drift_policy(values: Mapping[str, str]) -> str:

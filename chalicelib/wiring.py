@@ -14,6 +14,7 @@ from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
 from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
+from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing import ProviderEvent
@@ -28,7 +29,7 @@ from chalicelib.ports import (
     SnapshotReader,
     Store,
 )
-from chalicelib.settings import Settings, SettingsError
+from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
 
 # Somebody waits for an API call, and the gateway gives up after 29 seconds: a provider that does not answer soon
@@ -45,10 +46,18 @@ def ports(*, interactive: bool = False) -> Ports:
 
 def build(loaded: Settings, *, interactive: bool = False) -> Ports:
     """The ports of the environment that these settings describe."""
-    clock = SystemClock()
+    machine = SystemClock()
+    region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
+    clock: Clock = machine
+    if loaded.has_test_clock:
+        clock = ShiftedClock(
+            machine,
+            DynamoStore(
+                stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=machine
+            ),
+        )
     monitor = LogMonitor(stage=loaded.stage, clock=clock)
     ids = TimeSortedIds(clock)
-    region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
     store = DynamoStore(stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock)
     return Ports(
         environment=Environment(
@@ -58,10 +67,11 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             return_origins=loaded.return_origins,
             billing_api_version=settings.STRIPE_API_VERSION,
             drift_policy=DriftPolicy(loaded.drift_policy),
+            has_test_clock=loaded.has_test_clock,
             checkouts_per_minute=loaded.checkouts_per_minute,
         ),
         store=store,
-        snapshots=_snapshot_reader(loaded, clock, monitor),
+        snapshots=_snapshot_reader(loaded, machine, monitor),
         queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
         providers=ConfiguredProviders(
             Supplies(
@@ -71,7 +81,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
                 patience_seconds=_INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS,
             )
         ),
-        billing_events=ConfiguredEventReader(loaded, clock),
+        billing_events=ConfiguredEventReader(loaded, machine),
         clock=clock,
         ids=ids,
         monitor=monitor,
@@ -108,12 +118,16 @@ class Supplies:
 def _stripe(supplies: Supplies) -> BillingProvider:
     # Here and nowhere else: the SDK costs more to import than a check takes.
     from chalicelib.adapters.billing.stripe.connection import Patience  # noqa: PLC0415
+    from chalicelib.adapters.billing.stripe.movable import MovableStripe  # noqa: PLC0415
     from chalicelib.adapters.billing.stripe.provider import StripeProvider  # noqa: PLC0415
 
     key = supplies.settings.stripe_secret_key
     if key is None:
         raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
-    return StripeProvider(
+    make = StripeProvider
+    if supplies.settings.has_test_clock and supplies.settings.stripe_api_base != STRIPE_API_BASE:
+        make = MovableStripe
+    return make(
         api_key=key,
         clock=supplies.clock,
         api_base=supplies.settings.stripe_api_base,

@@ -65,6 +65,7 @@ def app_variables(public_url: str) -> dict[str, str]:
     return {
         "PAYGRADE_STAGE": STAGE,
         "PAYGRADE_MODE": "test",
+        "PAYGRADE_TEST_CLOCK": "on",
         "PAYGRADE_PUBLIC_URL": public_url,
     }
 

@@ -9,6 +9,7 @@ from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.billing_events import BillingEvent
+from chalicelib.domain.clock_shift import ClockShift
 from chalicelib.domain.due_publications import DuePublication
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.impacts import ImpactRun
@@ -97,6 +98,9 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_partition=2,
         in_sort=0,
         expires_at=lambda run: run.updated_at + _REPORT_KEPT,
+    ),
+    ClockShift: Layout(
+        kind="clock_shift", table=_T, partition="CLOCK", sort="CLOCK", in_partition=1, in_sort=0
     ),
     DuePublication: Layout(
         kind="due_publication", table=_T, partition="DUE", sort="AT", in_partition=0, in_sort=3

@@ -61,6 +61,7 @@ class StripeProvider:
             throttle=throttle,
             patience=patience,
         )
+        self.api_base = api_base
         self._meters = StripeMeters(connection)
         self._coupons = StripeCoupons(connection)
         self._page_url = connection.page_url
