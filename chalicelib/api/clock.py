@@ -44,6 +44,7 @@ def from_domain(moved: MovedClock) -> ClockOut:
     scope=Scope.OPERATIONS_READ,
     summary="Retrieve the test clock",
     answer=ClockOut,
+    also={404: "The environment has no test clock."},
 )
 def get_test_clock(call: Call[NoBody, NoQuery]) -> ClockOut:
     """What time it is in the environment; 404 where it has no test clock, as in every live one."""
@@ -58,6 +59,7 @@ def get_test_clock(call: Call[NoBody, NoQuery]) -> ClockOut:
     summary="Move the test clock forward",
     body=ClockIn,
     answer=ClockOut,
+    also={404: "The environment has no test clock."},
 )
 def post_test_clock(call: Call[ClockIn, NoQuery]) -> ClockOut:
     """Trials end, periods renew, grants expire: here by the clock, at the provider with its events."""

@@ -21,6 +21,7 @@ Document = dict[str, Any]
 Routes = Mapping[str, Mapping[str, RouteEntry]]
 
 _REF: Final = "#/components/schemas/{model}"
+_PROBLEM: Final = 400
 # What pydantic leaves of bounds behind a validator of ours (`QueryInt`).
 _BOUNDS: Final = {"ge": "minimum", "le": "maximum"}
 _LIST_NAME: Final = re.compile(r"ListOut_(\w+?)(?:Out)?_(?=\")")
@@ -216,6 +217,7 @@ def _responses(operation: Operation, refs: Refs) -> Document:
     found = {
         str(status): {"description": meaning, "headers": headers, "content": content}
         for status, meaning in (meanings | dict(operation.also)).items()
+        if status < _PROBLEM
     }
     if operation.etag:
         found["304"] = {"description": "Nothing changed.", "headers": headers}
@@ -225,7 +227,7 @@ def _responses(operation: Operation, refs: Refs) -> Document:
 
 
 def _problem_statuses(operation: Operation) -> set[int]:
-    statuses = {422, 500, 503}
+    statuses = {422, 500, 503, *(status for status in operation.also if status >= _PROBLEM)}
     if operation.scope is not None:
         statuses |= {401, 403}
     names_others = any(name.endswith("_id") for name in operation.body.model_fields)
