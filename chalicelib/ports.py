@@ -16,6 +16,7 @@ from chalicelib.domain.billing import (
     ProviderEvent,
     ProviderEvents,
     ProviderSubscription,
+    RefundedPayment,
     SubscriptionRequest,
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
@@ -24,7 +25,7 @@ from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
-from chalicelib.domain.reconciliations import DriftPolicy
+from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
 
 R = TypeVar("R", bound="Record")
 
@@ -338,6 +339,18 @@ class SubscriptionEnding(Protocol):
 
 
 @runtime_checkable
+class Refunding(Protocol):
+    """The ability to pay back."""
+
+    def refund_last_payment(self, billing_id: str, idempotency_key: str) -> RefundedPayment:
+        """What the subscription's latest invoice took went back, once whatever the key; nothing if it took nothing.
+
+        A part that went back before counts as the whole: somebody has decided on that payment already.
+        """
+        ...
+
+
+@runtime_checkable
 class SubscriptionPausing(Protocol):
     """The ability to let a subscription rest: nothing is collected and it gives nothing."""
 
@@ -546,6 +559,7 @@ class Environment:
     billing_api_version: str
     drift_policy: DriftPolicy = DriftPolicy.RESTORE
     has_test_clock: bool = False
+    duplicates: DuplicatePolicy = DuplicatePolicy.REFUND
     checkouts_per_minute: int = 5
 
 

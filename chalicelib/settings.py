@@ -35,6 +35,7 @@ class Settings:
     stripe_webhook_secrets: tuple[str, ...]
     drift_policy: str = "restore"
     has_test_clock: bool = False
+    duplicates: str = "refund"
     checkouts_per_minute: int = 5
 
     def __repr__(self) -> str:
@@ -79,6 +80,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         stripe_webhook_secrets=_webhook_secrets(values),
         drift_policy=_drift_policy(values),
         has_test_clock=_has_test_clock(values, live=mode == "live"),
+        duplicates=_duplicates(values),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
     )
 
@@ -105,6 +107,13 @@ def _drift_policy(values: Mapping[str, str]) -> str:
     policy = values.get("PAYGRADE_DRIFT_POLICY", "restore")
     if policy not in ("restore", "report"):
         raise SettingsError("PAYGRADE_DRIFT_POLICY is 'restore' or 'report'.")
+    return policy
+
+
+def _duplicates(values: Mapping[str, str]) -> str:
+    policy = values.get("PAYGRADE_DUPLICATES", "refund")
+    if policy not in ("refund", "report"):
+        raise SettingsError("PAYGRADE_DUPLICATES is 'refund' or 'report'.")
     return policy
 
 

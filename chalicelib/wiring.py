@@ -19,7 +19,7 @@ from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.errors import BillingNotConfiguredError
-from chalicelib.domain.reconciliations import DriftPolicy
+from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
 from chalicelib.ports import (
     BillingProvider,
     Clock,
@@ -68,6 +68,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             billing_api_version=settings.STRIPE_API_VERSION,
             drift_policy=DriftPolicy(loaded.drift_policy),
             has_test_clock=loaded.has_test_clock,
+            duplicates=DuplicatePolicy(loaded.duplicates),
             checkouts_per_minute=loaded.checkouts_per_minute,
         ),
         store=store,

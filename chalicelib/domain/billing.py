@@ -328,6 +328,14 @@ class ProviderEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundedPayment:
+    """What went back to the customer, in minor units."""
+
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderEvents:
     """Part of what a provider says it notified of, newest first; `unreadable` are events of no known shape."""
 

@@ -174,6 +174,12 @@ def _is_ours(truth: ProviderSubscription, customer_id: CustomerId, environment: 
     )
 
 
+def is_made_for(truth: ProviderSubscription, held: Subscription, environment: str) -> bool:
+    """Whether an order of ours made the provider's subscription as this one: nobody made or copied it by hand."""
+    is_ours = _is_ours(truth, held.customer_id, environment)
+    return is_ours and truth.metadata.get(METADATA_ID) == held.id
+
+
 def _translate(
     customer_id: CustomerId,
     provider: str,

@@ -20,6 +20,13 @@ class DriftPolicy(StrEnum):
     REPORT = "report"
 
 
+class DuplicatePolicy(StrEnum):
+    """What is done about a second paid subscription of a product: ended and paid back, or only told of."""
+
+    REFUND = "refund"
+    REPORT = "report"
+
+
 class DriftKind(StrEnum):
     """What differs. The name says which side is behind."""
 

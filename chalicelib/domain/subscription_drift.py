@@ -6,7 +6,7 @@ from typing import Final
 from chalicelib.domain.billing import ProviderSubscription
 from chalicelib.domain.plain import plain
 from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind
-from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription, SubscriptionStatus
 
 # The fields in which a difference is named by kind; any other difference is SUBSCRIPTION_DETAILS.
 _KINDS: Final[Sequence[tuple[DriftKind, tuple[str, ...]]]] = (
@@ -68,17 +68,29 @@ def vanished(held: Subscription) -> Drift:
     return _drift(DriftKind.SUBSCRIPTION_VANISHED, held, {"status": held.status}, None)
 
 
-def duplicates(subscriptions: Iterable[Subscription]) -> Iterable[Drift]:
-    """Live subscriptions of a product beside an earlier one: the customer pays twice."""
-    first: dict[str, Subscription] = {}
+def surplus(subscriptions: Iterable[Subscription]) -> Iterable[tuple[Subscription, Subscription]]:
+    """Each live subscription of a product beside one that stays, after that one: what is paid for, then the oldest."""
+    staying: dict[str, Subscription] = {}
     live = (held for held in subscriptions if held.is_live)
-    for held in sorted(live, key=lambda one: (one.started_at, one.id)):
-        other = first.setdefault(held.product_id, held)
-        if other is not held:
-            yield _drift(
-                DriftKind.SUBSCRIPTION_DUPLICATE,
-                held,
-                {"product_id": held.product_id, "also": other.id},
-                None,
-                DriftAction.REPORTED,
-            )
+    for held in sorted(live, key=lambda one: (_rank(one), one.started_at, one.id)):
+        kept = staying.setdefault(held.product_id, held)
+        if kept is not held:
+            yield kept, held
+
+
+def _rank(held: Subscription) -> int:
+    if held.status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.IN_TRIAL):
+        return 0
+    return 1 if held.status in GIVING_ACCESS else 2
+
+
+def duplicates(subscriptions: Iterable[Subscription]) -> Iterable[Drift]:
+    """Live subscriptions of a product beside another: the customer pays twice."""
+    for kept, held in surplus(subscriptions):
+        yield _drift(
+            DriftKind.SUBSCRIPTION_DUPLICATE,
+            held,
+            {"product_id": held.product_id, "also": kept.id},
+            None,
+            DriftAction.REPORTED,
+        )

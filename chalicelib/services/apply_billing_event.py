@@ -15,6 +15,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.find_customer import find_customer
+from chalicelib.services.settle_duplicates import settle_soon
 
 _ABOUT_SUBSCRIPTIONS = "customer.subscription."
 
@@ -88,7 +89,7 @@ def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEve
         return _park(ports, event)
     done = _moved(ports, event, BillingEventStatus.PROCESSED, None, customer_id)
     try:
-        converge_customer(
+        converged = converge_customer(
             ports,
             cause,
             customer_id,
@@ -105,6 +106,7 @@ def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEve
     except (ProviderRefusedError, NotFoundError) as error:
         ports.monitor.event("billing_event_failed", event_id=event.id, code=error.code)
         return _mark(ports, event, BillingEventStatus.FAILED, error.detail)
+    settle_soon(ports, cause, customer_id, event.provider, converged.drifts)
     return done
 
 

@@ -27,6 +27,7 @@ from chalicelib.services.reconcile_catalog import package_page
 from chalicelib.services.reconcile_coupons import coupon_page
 from chalicelib.services.reconcile_events import event_page, history_page
 from chalicelib.services.reconcile_parts import PAGE_SIZE, STUCK, Answering, Page
+from chalicelib.services.settle_duplicates import settle_duplicates
 from chalicelib.services.sweep import sweep
 
 
@@ -83,7 +84,10 @@ def _customer_drifts(
     provider: BillingProvider,
     customer: Customer,
 ) -> Iterable[Drift]:
-    yield from converge_customer(ports, cause, customer.id, provider.name).drifts
+    found = converge_customer(ports, cause, customer.id, provider.name).drifts
+    if policy is DriftPolicy.RESTORE:
+        found = settle_duplicates(ports, cause, customer.id, provider.name, found)
+    yield from found
     billing_id = customer.billing_id(provider.name)
     if forget_deleted(ports, cause, customer.id, provider):
         yield Drift(

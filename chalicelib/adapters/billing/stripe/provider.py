@@ -20,6 +20,7 @@ from chalicelib.adapters.billing.stripe.lifecycle import StripeLifecycle
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.moves import StripeMoves
 from chalicelib.adapters.billing.stripe.previews import StripePreviews
+from chalicelib.adapters.billing.stripe.refunds import StripeRefunds
 from chalicelib.adapters.billing.stripe.throttle import Throttle
 from chalicelib.domain.billing import (
     CatalogStep,
@@ -30,6 +31,7 @@ from chalicelib.domain.billing import (
     ProviderCustomer,
     ProviderEvents,
     ProviderSubscription,
+    RefundedPayment,
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
 from chalicelib.domain.customers import Customer
@@ -72,6 +74,7 @@ class StripeProvider:
         self._history = StripeHistory(connection)
         self._moves = StripeMoves(connection, self._customers)
         self._lifecycle = StripeLifecycle(connection, self._customers, self._moves)
+        self._refunds = StripeRefunds(connection, self._customers)
         self._previews = StripePreviews(connection, self._customers)
 
     @property
@@ -122,6 +125,10 @@ class StripeProvider:
     def past_events(self, since: datetime, cursor: str | None) -> ProviderEvents:
         """See `EventHistory`."""
         return self._history.past(since, cursor)
+
+    def refund_last_payment(self, billing_id: str, idempotency_key: str) -> RefundedPayment:
+        """See `Refunding`."""
+        return self._refunds.refund_last(billing_id, idempotency_key)
 
     def ensure_customer(
         self, metadata: Mapping[str, str], idempotency_key: str
