@@ -1,17 +1,22 @@
 """The decision: may this customer use this feature now? A pure function of the snapshot, usage, question and time.
 
-Imports nothing but the standard library, `periods` and the document's shape, so that it can run wherever the
-snapshot can be taken. Shares that are valid at the instant are merged so that the most generous wins; `increment`
-shares add to it.
+Imports nothing but the standard library and what describes usage and the document, so that it can run wherever the
+snapshot can be taken. The rules stand, sentence by sentence, in infra/docs/entitlements.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
 from chalicelib.domain.periods import usage_period
-from chalicelib.domain.snapshot_documents import ShareDocument, SnapshotDocument, SourceDocument
+from chalicelib.domain.snapshot_documents import (
+    FeatureDocument,
+    ShareDocument,
+    SnapshotDocument,
+    SourceDocument,
+)
+from chalicelib.domain.usage_scopes import counted_by, counter_name
 
 
 class DeniedReason(StrEnum):
@@ -46,10 +51,14 @@ class Used(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked beyond the feature itself; `usage` None means 1 for metered features."""
+    """What is asked beyond the feature itself; `usage` None means 1 for metered features.
+
+    With a `resource_id` what is held for that resource counts beside what is held for the whole customer.
+    """
 
     usage: int | None = None
     values: tuple[str, ...] = ()
+    resource_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +102,45 @@ def decide(
 ) -> Decision:
     """The answer at this instant, and until when it holds if nothing but time passes."""
     decision = _evaluate(document, usage, feature_id, question, now_ms)
+    moments = _moments(document, feature_id, decision, now_ms)
+    if not moments:
+        return decision
     end = decision.period_end_ms
-    for boundary in _boundaries(document["sources"], now_ms):
-        if end is not None and boundary >= end:
+    for moment in sorted(set(moments)):
+        if end is not None and moment >= end:
             break
-        if _evaluate(document, usage, feature_id, question, boundary) != decision:
-            end = boundary
-            break
-    return decision if end is None else replace(decision, valid_until_ms=end)
+        then = _evaluate(document, usage, feature_id, question, moment)
+        if replace(then, valid_until_ms=end) != decision:
+            return replace(decision, valid_until_ms=moment)
+    return decision
 
 
-def _boundaries(sources: Sequence[SourceDocument], now_ms: int) -> list[int]:
-    moments = {source["start"] for source in sources}
-    moments.update(source["end"] for source in sources if "end" in source)
-    return sorted(moment for moment in moments if moment > now_ms)
+def _moments(
+    document: SnapshotDocument, feature_id: str, decision: Decision, now_ms: int
+) -> list[int]:
+    """When, from now on, a source begins or ends that can matter: what is granted can only cease with its own."""
+    sources = document["sources"]
+    concerned: Iterable[SourceDocument] = sources
+    if decision.sources:
+        shares = document["features"][feature_id]["shares"]
+        concerned = [sources[share["source"]] for share in shares]
+    moments: list[int] = []
+    for source in concerned:
+        if source["start"] > now_ms:
+            moments.append(source["start"])
+        if "end" in source and source["end"] > now_ms:
+            moments.append(source["end"])
+    return moments
 
 
-def _anchor(source: SourceDocument) -> int:
-    return source.get("anchor", source["start"])
+def counts(source: SourceDocument, resource_id: str | None, now_ms: int) -> bool:
+    """Whether what the source gives is had at this instant, by this resource or else by the customer as a whole."""
+    if now_ms < source["start"] or now_ms >= source.get("end", now_ms + 1):
+        return False
+    return "resource" not in source or source["resource"] == resource_id
 
 
-def _is_valid(source: SourceDocument, now_ms: int) -> bool:
-    return source["start"] <= now_ms < source.get("end", now_ms + 1)
+_NOTHING: Final[FeatureDocument] = {"type": "", "shares": []}
 
 
 def _evaluate(
@@ -124,33 +150,45 @@ def _evaluate(
     question: Question,
     now_ms: int,
 ) -> Decision:
+    """The answer at this instant; it holds until its usage period ends, unless a source begins or ends before."""
     if document["customer_status"] != "active":
         return Decision(DeniedReason.CUSTOMER_IS_ARCHIVED)
-    sources = document["sources"]
-    entry = document["features"].get(feature_id)
-    shares = (
-        [share for share in entry["shares"] if _is_valid(sources[share["source"]], now_ms)]
-        if entry is not None
-        else []
-    )
-    if entry is None or not shares:
-        is_revoked = feature_id in document.get("revoked", ())
-        reason = DeniedReason.REVOKED if is_revoked else _why_ungranted(sources, now_ms)
-        return Decision(reason, entry["type"] if entry else None)
+    resource_id = question.resource_id
+    if resource_id is not None and not _is_known(document, usage, resource_id):
+        return Decision(DeniedReason.CUSTOMER_RESOURCE_NOT_FOUND)
+    entry = document["features"].get(feature_id, _NOTHING)
     kind = entry["type"]
+    sources = document["sources"]
+    shares = [
+        share for share in entry["shares"] if counts(sources[share["source"]], resource_id, now_ms)
+    ]
+    if not shares:
+        reason = _why_ungranted(document, feature_id, resource_id, now_ms)
+        return Decision(reason, kind or None)
     if (question.values and kind != "enum") or (question.usage is not None and kind != "metered"):
         return Decision(DeniedReason.FEATURE_TYPE_MISMATCH, kind)
     if kind == "metered":
-        return _metered(shares, sources, usage.get(feature_id), question, now_ms)
+        counter = usage.get(counter_name(feature_id, resource_id))
+        zone = document.get("timezone")
+        return _metered(shares, sources, counter, question.usage, now_ms, zone)
     return _unmetered(kind, shares, sources, question)
 
 
-def _why_ungranted(sources: Sequence[SourceDocument], now_ms: int) -> DeniedReason:
-    subscribed = any(
-        "subscription_id" in source and _is_valid(source, now_ms) for source in sources
-    )
-    if subscribed:
-        return DeniedReason.NO_FEATURE_ENTITLEMENT
+def _is_known(document: SnapshotDocument, usage: Iterable[str], resource_id: str) -> bool:
+    """Whether anything was ever held or used for the resource."""
+    held = document.get("resources", ())
+    return resource_id in held or any(counted_by(name)[1] == resource_id for name in usage)
+
+
+def _why_ungranted(
+    document: SnapshotDocument, feature_id: str, resource_id: str | None, now_ms: int
+) -> DeniedReason:
+    revoked = document.get("revoked")
+    if revoked and {feature_id, counter_name(feature_id, resource_id)} & {*revoked}:
+        return DeniedReason.REVOKED
+    for source in document["sources"]:
+        if "subscription_id" in source and counts(source, resource_id, now_ms):
+            return DeniedReason.NO_FEATURE_ENTITLEMENT
     return DeniedReason.NO_ACTIVE_SUBSCRIPTION
 
 
@@ -160,13 +198,14 @@ def _unmetered(
     sources: Sequence[SourceDocument],
     question: Question,
 ) -> Decision:
-    granting = tuple(sources[share["source"]] for share in shares)
     if kind == "boolean":
         yes = tuple(sources[share["source"]] for share in shares if share.get("value") is True)
         reason_no = None if yes else DeniedReason.NO_FEATURE_ENTITLEMENT
         return Decision(reason_no, kind, value=bool(yes), sources=yes)
+    granting = tuple(sources[share["source"]] for share in shares)
     if kind == "numeric":
-        return Decision(None, kind, value=_number(shares, sources, "value"), sources=granting)
+        amounts = [(share, int(share.get("value", 0))) for share in shares]
+        return Decision(None, kind, value=_merged(amounts, sources), sources=granting)
     allowed = {name for share in shares for name in share.get("values", ())}
     mismatch = not allowed.issuperset(question.values)
     return Decision(
@@ -177,25 +216,23 @@ def _unmetered(
     )
 
 
-def _number(
-    shares: Sequence[ShareDocument],
-    sources: Sequence[SourceDocument],
-    field: str,
-) -> int:
+def _merged(amounts: Iterable[tuple[ShareDocument, int]], sources: Sequence[SourceDocument]) -> int:
     """The highest override plus all increments, each times its source's quantity."""
-    best = 0
-    added = 0
-    for share in shares:
-        amount = int(share.get(field, 0))  # type: ignore[call-overload]  # a literal key of the TypedDict
+    best = added = 0
+    for share, amount in amounts:
         if share.get("increment"):
             added += amount * sources[share["source"]].get("quantity", 1)
-        else:
-            best = max(best, amount)
+        elif amount > best:
+            best = amount
     return best + added
 
 
 # From the least generous: the shorter the period, the sooner usage is forgotten.
 _RESETS: Final = (None, "year", "month", "week", "day", "hour")
+
+
+def _anchor(source: SourceDocument) -> int:
+    return source.get("anchor", source["start"])
 
 
 def _generosity(
@@ -212,27 +249,39 @@ def _generosity(
     )
 
 
+def winner_of(shares: Sequence[ShareDocument], sources: Sequence[SourceDocument]) -> ShareDocument:
+    """The allowance that usage periods follow. An increment alone competes like an override."""
+    if len(shares) == 1:
+        return shares[0]
+    overrides = [share for share in shares if not share.get("increment")]
+    return max(overrides or shares, key=lambda share: _generosity(share, sources))
+
+
 def _metered(
     shares: Sequence[ShareDocument],
     sources: Sequence[SourceDocument],
     counter: Used | None,
-    question: Question,
+    requested: int | None,
     now_ms: int,
+    zone: str | None,
 ) -> Decision:
-    # The reset period belongs to the share that wins; an increment alone competes like an override.
-    overrides = [share for share in shares if not share.get("increment")]
-    winner = max(overrides or shares, key=lambda share: _generosity(share, sources))
-    unlimited = any(share.get("unlimited", False) for share in shares)
-    limit = None if unlimited else _number(shares, sources, "limit")
+    limit: int | None = _merged(((share, share.get("limit", 0)) for share in shares), sources)
+    unlimited = soft = False
+    for share in shares:
+        unlimited = unlimited or share.get("unlimited", False)
+        soft = soft or share.get("soft", False)
+    if unlimited:
+        limit = None
+    winner = winner_of(shares, sources)
     reset = winner.get("reset")
     start: int | None = None
     end: int | None = None
     if reset is not None:
         anchor = None if winner.get("calendar") else _anchor(sources[winner["source"]])
-        start, end = usage_period(reset, anchor, now_ms)
+        start, end = usage_period(reset, anchor, now_ms, zone)
     current = counter.used if counter is not None and counter.period_start_ms == (start or 0) else 0
-    soft = any(share.get("soft", False) for share in shares)
-    requested = 1 if question.usage is None else question.usage
+    if requested is None:
+        requested = 1
     fits = limit is None or soft or current + requested <= limit
     return Decision(
         None if fits else DeniedReason.REQUESTED_USAGE_EXCEEDING_LIMIT,
@@ -246,4 +295,5 @@ def _metered(
         period_start_ms=start,
         period_end_ms=end,
         sources=tuple(sources[share["source"]] for share in shares),
+        valid_until_ms=end,
     )

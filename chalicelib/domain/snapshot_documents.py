@@ -1,7 +1,13 @@
-"""The shape of a snapshot's document. Its times are integer milliseconds since the epoch: cheap to read and compare."""
+"""The shape of a snapshot's document, and its text.
 
+Times are integer milliseconds since the epoch: cheap to read and compare. The text is JSON with its two kinds of
+quotation marks exchanged, `features` last. Inside another JSON text, as databases answer, it then needs next to no
+escapes; and what a check does not ask about is found over in one search, never parsed.
+"""
+
+import json
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict, cast
 
 
 class SourceDocument(TypedDict):
@@ -45,15 +51,62 @@ class FeatureDocument(TypedDict):
 class SnapshotDocument(TypedDict):
     """A customer's compiled entitlements.
 
-    `revoked` names what a grant gave and was taken back, `resources` those that anything was ever held for.
+    `revoked` names the counters of what a grant gave and was taken back, `resources` what anything was ever held
+    for; `timezone` is whose days and months usage periods follow, where it is not UTC.
     """
 
     version: int
     customer_status: str
+    timezone: NotRequired[str]
     sources: list[SourceDocument]
-    features: dict[str, FeatureDocument]
     revoked: NotRequired[list[str]]
     resources: NotRequired[list[str]]
+    features: dict[str, FeatureDocument]
+
+
+_EXCHANGED: Final = {ord('"'): "'", ord("'"): '"'}
+_EXCHANGED_TEXT: Final = "{'"
+_FEATURES: Final = ",'features':{"
+
+
+def document_text(document: SnapshotDocument) -> str:
+    """The document as it is stored; equal documents give equal text."""
+    features = _json(document["features"])
+    rest = _json({name: part for name, part in document.items() if name != "features"})
+    return f'{rest[:-1]},"features":{features}}}'.translate(_EXCHANGED)
+
+
+def document_of(text: str) -> SnapshotDocument:
+    """The whole document."""
+    return cast("SnapshotDocument", json.loads(_plain_json(text)))
+
+
+def document_about(text: str, feature_id: str) -> SnapshotDocument:
+    """The document without all other features.
+
+    No quotation mark inside a text stands without a backslash before it, so what is looked for is found where it
+    is a key and nowhere else.
+    """
+    if not text.startswith(_EXCHANGED_TEXT):  # written by an earlier release: plain JSON
+        return document_of(text)
+    features_at = text.index(_FEATURES)
+    document: SnapshotDocument = json.loads(text[:features_at].translate(_EXCHANGED) + "}")
+    document["features"] = {}
+    is_an_id = "'" not in feature_id and "\\" not in feature_id
+    begin = text.find(f"'{feature_id}':{{", features_at + len(_FEATURES)) if is_an_id else -1
+    if begin >= 0:
+        begin += len(feature_id) + 3
+        end = text.index("'}", text.index(",'type':'", begin)) + 2
+        document["features"][feature_id] = json.loads(text[begin:end].translate(_EXCHANGED))
+    return document
+
+
+def _plain_json(text: str) -> str:
+    return text.translate(_EXCHANGED) if text.startswith(_EXCHANGED_TEXT) else text
+
+
+def _json(part: Any) -> str:  # noqa: ANN401 -- any part of a document
+    return json.dumps(part, separators=(",", ":"), sort_keys=True)
 
 
 def epoch_ms(moment: datetime) -> int:

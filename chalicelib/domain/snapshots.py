@@ -4,7 +4,6 @@ The document keeps each source with the time it is valid for, so an answer is ri
 job having to run first.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from chalicelib.domain.snapshot_documents import (
     ShareDocument,
     SnapshotDocument,
     SourceDocument,
+    document_text,
     epoch_ms,
 )
 from chalicelib.domain.spans import Span, VersionKey, spans
@@ -71,8 +71,7 @@ def compile_snapshot(
     revoked = _revoked(given)
     if revoked:
         document["revoked"] = revoked
-    text = json.dumps(document, separators=(",", ":"), sort_keys=True)
-    return Snapshot(customer_id=customer.id, version=version, document=text)
+    return Snapshot(customer_id=customer.id, version=version, document=document_text(document))
 
 
 def _grace_days(

@@ -1,13 +1,12 @@
 """The check: may this customer use this feature? One read of the database, then a pure decision."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.domain.decisions import Decision, DeniedReason, Question, decide
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.snapshot_documents import SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshot_documents import document_about, document_of, epoch_ms
 from chalicelib.ports import Counter, SnapshotReader
 
 
@@ -37,7 +36,7 @@ def check_access(
     hot = reader.read(customer_id, consistent=consistent)
     if hot is None:
         return Checked(Decision(DeniedReason.CUSTOMER_NOT_FOUND), None)
-    document: SnapshotDocument = json.loads(hot.document)
+    document = document_about(hot.document, feature_id)
     decision = decide(document, hot.usage, feature_id, question, epoch_ms(now))
     if decision.feature_type is None and decision.denied_reason is not None:
         decision = _with_type(decision, feature_type(feature_id))
@@ -51,7 +50,7 @@ def check_all(
     hot = reader.read(customer_id, consistent=consistent)
     if hot is None:
         return None
-    document: SnapshotDocument = json.loads(hot.document)
+    document = document_of(hot.document)
     usage: Mapping[str, Counter] = hot.usage
     moment = epoch_ms(now)
     answers: dict[str, Checked] = {}

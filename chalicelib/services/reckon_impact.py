@@ -1,9 +1,8 @@
 """What a draft would mean for its package's subscribers: at once for a few, in slices for many."""
 
-import json
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Final, cast
+from typing import Final
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.entitlements import inherit
@@ -28,7 +27,7 @@ from chalicelib.domain.plans import (
     version_key,
 )
 from chalicelib.domain.prices import Terms
-from chalicelib.domain.snapshot_documents import SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshot_documents import SnapshotDocument, document_of, epoch_ms
 from chalicelib.domain.snapshots import compile_snapshot
 from chalicelib.domain.spans import VersionKey, spans
 from chalicelib.domain.subscribers import SHARDS, Subscriber, shard_key
@@ -246,7 +245,7 @@ class _Reckoner:
         snapshot = compile_snapshot(
             customer, held, versions, self.features, version=0, grants=grants
         )
-        return cast("SnapshotDocument", json.loads(snapshot.document))
+        return document_of(snapshot.document)
 
     def _version(self, key: VersionKey) -> PackageVersion:
         kind, package_id, number = key

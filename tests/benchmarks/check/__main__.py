@@ -21,6 +21,7 @@ import boto3
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from chalicelib.domain.snapshot_documents import document_of
 from infra.local.emulator import Emulator
 from infra.local.lambda_events import LambdaContext
 from infra.local.ports import free_port
@@ -59,7 +60,7 @@ def candidates(dynamodb: Any) -> dict[str, Callable[[], object]]:
     token = secret_key()
     key = {"pk": {"S": "CUST#features-15"}, "sk": {"S": "HOT#ENT"}}
     ports = wiring.ports(interactive=True)
-    document = json.loads(snapshot_document(SIZES[0]))
+    document = document_of(snapshot_document(SIZES[0]))
     found: dict[str, Callable[[], object]] = {
         "botocore GetItem (yardstick)": lambda: dynamodb.get_item(
             TableName=f"paygrade-{STAGE}-customers", Key=key

@@ -16,6 +16,7 @@ import app
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.plain import plain
+from chalicelib.domain.snapshot_documents import document_of
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import QueueName
@@ -226,7 +227,7 @@ class Story:
             "subscriptions": _all(deployment, Subscription, "version"),
             "checkouts": _all(deployment, CheckoutSession, "revision"),
             "customers": _all(deployment, Customer, "version"),
-            "snapshot": _without(json.loads(snapshot.document), "version"),
+            "snapshot": _without(document_of(snapshot.document), "version"),
             "checks": checks,
         }
 
