@@ -7,11 +7,13 @@ from chalicelib.api import (
     api_keys,
     audit_log,
     billing_events,
+    browsers,
     catalog,
     catalog_import,
     checkout_sessions,
     clock,
     coupons,
+    customer_tokens,
     customers,
     docs,
     entitlements,
@@ -46,6 +48,7 @@ OPERATIONS = (
     migrations,
     audit_log,
     api_keys,
+    customer_tokens,
     health,
     clock,
     docs,
@@ -56,3 +59,4 @@ app = Chalice(app_name="paygrade")
 
 for noun in (*CATALOG, *SELLING, *OPERATIONS, *EVENTS):
     app.register_blueprint(noun.bp)
+browsers.allow_preflight(app)

@@ -20,6 +20,7 @@ from chalicelib.domain.billing import (
     SubscriptionRequest,
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
+from chalicelib.domain.customer_tokens import TokenSecret
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.ids import CustomerId
@@ -561,6 +562,7 @@ class Environment:
     has_test_clock: bool = False
     duplicates: DuplicatePolicy = DuplicatePolicy.REFUND
     checkouts_per_minute: int = 5
+    browser_origins: tuple[str, ...] = ()
 
 
 class Deadline(Protocol):
@@ -573,7 +575,7 @@ class Deadline(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything a service may need."""
+    """Everything a service may need. The first of the secrets signs customer tokens, all of them are accepted."""
 
     environment: Environment
     store: Store
@@ -584,3 +586,4 @@ class Ports:
     clock: Clock
     ids: Ids
     monitor: Monitor
+    token_secrets: tuple[TokenSecret, ...] = ()

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 STRIPE_API_VERSION: Final = "2026-10-28.endive"
 STRIPE_API_BASE: Final = "https://api.stripe.com"
 _DEFAULT_STAGE: Final = "dev"
+_SECRET_LENGTH: Final = 32
+_SECRET_VARIETY: Final = 10  # different characters: random hexadecimal ones have more
 _LIVE_KEY_PREFIXES: Final = ("sk_live_", "rk_live_")
 _TEST_KEY_PREFIXES: Final = ("sk_test_", "rk_test_")
 
@@ -37,6 +39,8 @@ class Settings:
     has_test_clock: bool = False
     duplicates: str = "refund"
     checkouts_per_minute: int = 5
+    browser_origins: tuple[str, ...] = ()
+    token_secrets: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Only what may stand in a log."""
@@ -81,6 +85,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         drift_policy=_drift_policy(values),
         has_test_clock=_has_test_clock(values, live=mode == "live"),
         duplicates=_duplicates(values),
+        browser_origins=_browser_origins(values),
+        token_secrets=_token_secrets(values),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
     )
 
@@ -169,6 +175,33 @@ def _webhook_secrets(values: Mapping[str, str]) -> tuple[str, ...]:
             "STRIPE_WEBHOOK_SECRETS has a blank secret: anybody could sign with that."
         )
     return secrets
+
+
+def _token_secrets(values: Mapping[str, str]) -> tuple[str, ...]:
+    """The first signs, all are accepted: put a new one first, and drop the old one an hour later."""
+    text = values.get("PAYGRADE_TOKEN_SECRETS")
+    if text is None:
+        return ()
+    secrets = tuple(part.strip() for part in text.split(","))
+    if any(len(one) < _SECRET_LENGTH or len(set(one)) < _SECRET_VARIETY for one in secrets):
+        raise SettingsError(
+            "PAYGRADE_TOKEN_SECRETS has a blank or weak secret: anybody could sign with that. Each is at least"
+            f" {_SECRET_LENGTH} random characters, e.g. of `openssl rand -hex 32`."
+        )
+    if len(set(secrets)) != len(secrets):
+        raise SettingsError("PAYGRADE_TOKEN_SECRETS has a secret twice.")
+    return secrets
+
+
+def _browser_origins(values: Mapping[str, str]) -> tuple[str, ...]:
+    """As browsers send them: `https://app.example.com`, in lower case, without a path."""
+    listed = _split(values.get("PAYGRADE_BROWSER_ORIGINS", ""))
+    for one in listed:
+        if one != _origin("PAYGRADE_BROWSER_ORIGINS", one).lower():
+            raise SettingsError(
+                f"PAYGRADE_BROWSER_ORIGINS has {one!r}, which is no origin such as https://app.example.com."
+            )
+    return listed
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing import ProviderEvent
+from chalicelib.domain.customer_tokens import TokenSecret
 from chalicelib.domain.errors import BillingNotConfiguredError
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
 from chalicelib.ports import (
@@ -70,6 +71,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             has_test_clock=loaded.has_test_clock,
             duplicates=DuplicatePolicy(loaded.duplicates),
             checkouts_per_minute=loaded.checkouts_per_minute,
+            browser_origins=loaded.browser_origins,
         ),
         store=store,
         snapshots=_snapshot_reader(loaded, machine, monitor),
@@ -86,6 +88,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
         clock=clock,
         ids=ids,
         monitor=monitor,
+        token_secrets=tuple(TokenSecret(one.encode()) for one in loaded.token_secrets),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal
 from chalice.app import Blueprint
 from pydantic import Field
 
+from chalicelib.api import whose
 from chalicelib.api.http import Call, Reply, Text, endpoint
-from chalicelib.api.orders import OrderIn, Url
+from chalicelib.api.orders import OrderIn, Url, ordered
 from chalicelib.api.wire import NoBody, NoQuery, Query, Wire
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.billing import CheckoutMode, CheckoutStatus
@@ -82,6 +83,7 @@ def from_domain(session: CheckoutSession) -> CheckoutSessionOut:
     "POST",
     "/checkout_sessions",
     scope=Scope.CUSTOMERS_WRITE,
+    whose=whose.IN_BODY,
     summary="Open a checkout",
     body=CheckoutCreate,
     answer=CheckoutSessionOut,
@@ -93,7 +95,7 @@ def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessio
 
     A customer begins at most five a minute (429 with `Retry-After`): stolen cards are tested by beginning again.
     """
-    return from_domain(start_checkout(call.ports, call.cause, call.body.to_domain()))
+    return from_domain(start_checkout(call.ports, call.cause, ordered(call)))
 
 
 @endpoint(
@@ -101,6 +103,7 @@ def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessio
     "GET",
     "/checkout_sessions/{session_id}",
     scope=Scope.CUSTOMERS_READ,
+    whose=whose.CHECKOUT_SESSION,
     summary="Retrieve a checkout session",
     answer=CheckoutSessionOut,
 )
@@ -114,6 +117,7 @@ def retrieve_checkout_session(call: Call[NoBody, NoQuery]) -> CheckoutSessionOut
     "POST",
     "/checkout_sessions/{session_id}/expire",
     scope=Scope.CUSTOMERS_WRITE,
+    whose=whose.CHECKOUT_SESSION,
     summary="Expire a checkout session",
     answer=CheckoutSessionOut,
 )

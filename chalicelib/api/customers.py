@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from chalicelib.api.billing_links import BillingLinkOut, links_from_domain
 from chalicelib.api.http import Call, Reply, endpoint
+from chalicelib.api.whose import IN_PATH
 from chalicelib.api.wire import (
     ChosenId,
     ListOut,
@@ -164,6 +165,7 @@ def list_customers(call: Call[NoBody, CustomersQuery]) -> ListOut[CustomerOut]:
     "GET",
     "/customers/{customer_id}",
     scope=Scope.CUSTOMERS_READ,
+    whose=IN_PATH,
     summary="Retrieve a customer",
     answer=CustomerOut,
 )

@@ -7,6 +7,7 @@ from chalice.app import Blueprint
 from pydantic import Field
 
 from chalicelib.api.http import Call, endpoint
+from chalicelib.api.whose import IN_PATH
 from chalicelib.api.wire import (
     MAX_INTEGER,
     ListOut,
@@ -136,6 +137,7 @@ def from_domain(customer_id: str, feature_id: str, checked: Checked) -> CheckOut
     "GET",
     "/customers/{customer_id}/entitlements/{feature_id}",
     scope=Scope.CHECK,
+    whose=IN_PATH,
     summary="May the customer use the feature?",
     query=CheckQuery,
     answer=CheckOut,
@@ -162,6 +164,7 @@ def check_entitlement(call: Call[NoBody, CheckQuery]) -> CheckOut:
     "GET",
     "/customers/{customer_id}/entitlements",
     scope=Scope.CHECK,
+    whose=IN_PATH,
     summary="Everything the customer is entitled to",
     query=ConsistencyQuery,
     answer=ListOut[CheckOut],

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from chalicelib.api.operations import A, Call, Method, Operation, Reply, Text
 from chalicelib.api.serving import serve
+from chalicelib.api.whose import Whose
 from chalicelib.api.wire import NoBody, NoQuery
 from chalicelib.domain.api_keys import Scope
 
@@ -36,6 +37,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
     raw: bool = False,
     secret_answer: bool = False,
     limited: bool = False,
+    whose: Whose | None = None,
     also: Mapping[int, str] | None = None,
     name: str | None = None,
     media_type: str = "application/json",
@@ -56,6 +58,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
         etag: Answers carry an ETag, and `If-None-Match` is honoured.
         raw: The handler reads `call.raw` itself; the body is neither parsed nor its type looked at.
         secret_answer: The answer is never stored, so a repetition is not replayed.
+        whose: How the customer of a request is found, if its customer token opens this; None: no such token does.
         limited: Answers 429 to a customer who asks too often.
         also: Further successful statuses and what they mean.
         name: The operation's id, if the handler's own name is not unique.
@@ -79,6 +82,7 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
             raw=raw,
             secret_answer=secret_answer,
             limited=limited,
+            whose=whose,
             also=also or {},
             media_type=media_type,
         )

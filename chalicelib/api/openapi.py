@@ -55,8 +55,8 @@ _ETAG_HEADER: Final[Document] = {
 }
 _PROBLEMS: Final = {
     400: "The request is malformed.",
-    401: "There is no valid API key.",
-    403: "The API key lacks the scope.",
+    401: "There is no valid API key or customer token.",
+    403: "The key lacks the scope, or the token is for another customer or another use.",
     404: "There is no such object.",
     409: "The state of things is in the way.",
     413: "The body is too large.",
@@ -112,7 +112,13 @@ def document(routes: Routes, server_url: str) -> Document:
                     "scheme": "bearer",
                     "description": "A secret key: `Authorization: Bearer pg_sk_...`. An operation's "
                     "scope stands beside it.",
-                }
+                },
+                "customer_token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token of `POST /v1/customer_tokens`: opens what is of its own customer.",
+                },
             },
         },
     }
@@ -150,7 +156,7 @@ def _operation(operation: Operation, refs: Refs, schemas: Mapping[str, Document]
             *_parameters(operation, schemas[_name(refs[operation.query, "validation"])])
         ],
         "responses": _responses(operation, refs),
-        "security": [{"api_key": [operation.scope.value]}] if operation.scope else [],
+        "security": _security(operation),
     }
     if operation.raw:
         described["requestBody"] = {
@@ -164,6 +170,13 @@ def _operation(operation: Operation, refs: Refs, schemas: Mapping[str, Document]
             "content": {"application/json": {"schema": {"$ref": ref}}},
         }
     return described
+
+
+def _security(operation: Operation) -> list[Document]:
+    if operation.scope is None:
+        return []
+    by_token: list[Document] = [{"customer_token": []}] if operation.whose is not None else []
+    return [{"api_key": [operation.scope.value]}, *by_token]
 
 
 def _parameters(operation: Operation, query: Document) -> Iterable[Document]:

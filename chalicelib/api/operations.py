@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from chalicelib.domain.api_keys import ApiKey, Scope
 from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.customer_tokens import CustomerToken
 from chalicelib.ports import Ports
+
+if TYPE_CHECKING:
+    from chalicelib.api.whose import Whose
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
@@ -28,7 +32,10 @@ A = TypeVar("A", bound=BaseModel | Text)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[B_co, Q_co]):
-    """A request that may be served; `path` is decoded, `raw` is the body's exact bytes."""
+    """A request that may be served; `path` is decoded, `raw` is the body's exact bytes.
+
+    It was made with the API key or with the customer token, or by anybody.
+    """
 
     body: B_co
     query: Q_co
@@ -38,6 +45,7 @@ class Call(Generic[B_co, Q_co]):
     key: ApiKey | None
     headers: Mapping[str, str]
     raw: bytes
+    token: CustomerToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,14 @@ class Operation:
     raw: bool
     secret_answer: bool
     limited: bool
+    whose: "Whose | None"
     also: Mapping[int, str]
     media_type: str
+
+    @property
+    def for_browsers(self) -> bool:
+        """Whether a page on another origin may call it: with a customer token, or with a publishable key."""
+        return self.whose is not None or self.scope is Scope.PAYWALL_READ
 
     @property
     def takes_idempotency_key(self) -> bool:

@@ -41,6 +41,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.TooManyCheckoutsError: (429, "Too many checkouts"),
     errors.InvalidSignatureError: (400, "Invalid signature"),
     errors.MalformedEventError: (400, "Malformed event"),
+    errors.SigningNotConfiguredError: (422, "Nothing to sign with"),
     errors.UnauthenticatedError: (401, "Unauthenticated"),
     errors.ForbiddenError: (403, "Forbidden"),
     errors.IdempotencyKeyReusedError: (422, "Idempotency key reused"),

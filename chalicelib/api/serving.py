@@ -15,10 +15,13 @@ from chalice.app import Request, Response
 from pydantic import BaseModel
 
 from chalicelib.api import auth, requests, runtime
+from chalicelib.api.browsers import cross_origin_headers
 from chalicelib.api.operations import Call, Operation, Reply, Text
 from chalicelib.api.problems import problem_of
 from chalicelib.api.wire import NoBody
+from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.customer_tokens import CustomerToken
 from chalicelib.ports import Ports
 from chalicelib.services.idempotency import Answer, execute_once
 
@@ -50,6 +53,9 @@ def serve(
         **answer.headers,
         "Request-Id": request_id,
     }
+    if operation.for_browsers and ports is not None:
+        origins = ports.environment.browser_origins
+        headers |= cross_origin_headers(request.headers.get("origin"), origins)
     return Response(body=answer.body, headers=headers, status_code=answer.status)
 
 
@@ -63,11 +69,11 @@ def _execute(
 ) -> Answer:
     raw = requests.body_bytes(request) if operation.method != "GET" else b""
     headers = request.headers
-    key = (
-        auth.authenticate(ports, runtime.keys(), headers, operation.scope)
-        if operation.scope is not None
-        else None
-    )
+    caller: auth.Caller | None = None
+    if operation.scope is not None:
+        caller = auth.authenticate(ports, runtime.keys(), headers)
+        auth.admit(caller, operation)
+    token = caller if isinstance(caller, CustomerToken) else None
     path = requests.path_values(path_params)
     query = requests.parse_query(operation.query, request)
     body: BaseModel = NoBody()
@@ -76,7 +82,7 @@ def _execute(
     if not operation.raw:
         body = requests.parse_body(operation.body, raw)
     idempotency_key = requests.idempotency_key(headers) if operation.takes_idempotency_key else None
-    actor = f"api_key:{key.id}" if key else ANONYMOUS
+    actor = _actor(caller)
     claim_key = digest(actor, idempotency_key) if idempotency_key is not None else None
     call: Call[Any, Any] = Call(
         body=body,
@@ -84,10 +90,13 @@ def _execute(
         path=path,
         ports=ports,
         cause=Cause(actor=actor, request_id=request_id, operation_id=claim_key or request_id),
-        key=key,
+        key=caller if isinstance(caller, ApiKey) else None,
         headers=headers,
         raw=raw,
+        token=token,
     )
+    if token is not None and operation.whose is not None:
+        operation.whose.require(call, token)
 
     def run() -> Answer:
         try:
@@ -104,6 +113,14 @@ def _execute(
         raw.hex(),
     )
     return execute_once(ports, claim_key, fingerprint, run, keep=not operation.secret_answer)
+
+
+def _actor(caller: auth.Caller | None) -> str:
+    if caller is None:
+        return ANONYMOUS
+    if isinstance(caller, CustomerToken):
+        return f"customer:{caller.customer_id}"
+    return f"api_key:{caller.id}"
 
 
 def digest(*parts: str) -> str:
@@ -128,7 +145,8 @@ def _with_etag(answer: Answer, headers: Mapping[str, str]) -> Answer:
     etag = f'"{hashlib.sha256(answer.body.encode()).hexdigest()[:32]}"'
     wanted = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
     if etag in wanted or "*" in wanted:
-        return Answer(status=304, body="", headers={"ETag": etag})
+        kept = {name: value for name, value in answer.headers.items() if name != "Content-Type"}
+        return Answer(status=304, body="", headers={**kept, "ETag": etag})
     return Answer(status=answer.status, body=answer.body, headers={**answer.headers, "ETag": etag})
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from chalice.app import Blueprint
 from pydantic import Field
 
+from chalicelib.api import whose
 from chalicelib.api.billing_links import BillingLinkOut, links_from_domain
 from chalicelib.api.http import Call, Reply, endpoint
-from chalicelib.api.orders import OrderIn
+from chalicelib.api.orders import OrderIn, ordered
 from chalicelib.api.wire import ChosenId, ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.billing import BillingLink, SyncStatus
@@ -143,6 +144,7 @@ class ProvisioningOut(Wire):
     "POST",
     "/subscriptions",
     scope=Scope.CUSTOMERS_WRITE,
+    whose=whose.IN_BODY,
     summary="Subscribe a customer to a plan",
     body=OrderIn,
     answer=ProvisioningOut,
@@ -152,7 +154,7 @@ class ProvisioningOut(Wire):
 )
 def post_subscription(call: Call[OrderIn, NoQuery]) -> Reply[ProvisioningOut]:
     """Paid plans are provisioned after payment; free ones, trials without a card, what is invoiced by hand: at once."""
-    result = provision_subscription(call.ports, call.cause, call.body.to_domain())
+    result = provision_subscription(call.ports, call.cause, ordered(call))
     if result.subscription is not None:
         held = from_domain(result.subscription.at(call.ports.clock.now()))
         return Reply(ProvisioningOut(status="provisioned", subscription=held))
@@ -178,6 +180,7 @@ class SubscriptionsQuery(PageQuery):
     "GET",
     "/subscriptions",
     scope=Scope.CUSTOMERS_READ,
+    whose=whose.IN_QUERY,
     summary="List a customer's subscriptions",
     query=SubscriptionsQuery,
     answer=ListOut[SubscriptionOut],
@@ -197,6 +200,7 @@ def list_subscriptions(call: Call[NoBody, SubscriptionsQuery]) -> ListOut[Subscr
     "GET",
     "/subscriptions/{subscription_id}",
     scope=Scope.CUSTOMERS_READ,
+    whose=whose.SUBSCRIPTION,
     summary="Retrieve a subscription",
     answer=SubscriptionOut,
 )

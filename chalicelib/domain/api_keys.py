@@ -24,6 +24,7 @@ class Scope(StrEnum):
     OPERATIONS_WRITE = "operations:write"
     KEYS_WRITE = "keys:write"
     PAYWALL_READ = "paywall:read"
+    TOKENS_WRITE = "tokens:write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

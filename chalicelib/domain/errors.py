@@ -229,14 +229,20 @@ class MalformedEventError(DomainError):
     code = "malformed_event"
 
 
+class SigningNotConfiguredError(DomainError):
+    """The environment has nothing to sign such tokens with."""
+
+    code = "signing_not_configured"
+
+
 class UnauthenticatedError(DomainError):
-    """The request carries no valid API key."""
+    """The request carries no valid API key or customer token."""
 
     code = "unauthenticated"
 
 
 class ForbiddenError(DomainError):
-    """The API key is valid but lacks the scope of this operation."""
+    """The API key lacks the scope of this operation, or the customer token is for something else."""
 
     code = "forbidden"
 

@@ -26,6 +26,8 @@ class Order:
 
     `trial` None: the plan's, if the customer has not had one of the product.
 
+    `is_self_service`: the customer orders without anybody of the application's in between.
+
     `billing_provider` None: whoever is able to take the payment. `ui_mode` is where it is taken, if any is.
     """
 
@@ -44,6 +46,7 @@ class Order:
     return_url: str | None = None
     ui_mode: CheckoutMode = CheckoutMode.HOSTED
     billing_provider: str | None = None
+    is_self_service: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -274,3 +277,28 @@ def _refuse_priced_addons(
         if addons[wished.id].content.prices:
             detail = f"The plan {plan.id!r} is free: the add-on {wished.id!r} would not be charged."
             raise invalid(f"addons[{index}]", "no_such_price", detail)
+
+
+def refuse_beyond_self_service(
+    order: Order, plan: PackageVersion, addons: Mapping[PackageId, PackageVersion]
+) -> None:
+    """Nothing, unless customers who order for themselves ask for what only the application may give.
+
+    A coupon by its id needs no code; who bills may mean that nobody does; and custom packages have no price at all.
+    """
+    if not order.is_self_service:
+        return
+    for param, value in (
+        ("coupon", order.coupon),
+        ("billing_provider", order.billing_provider),
+        ("metadata", order.metadata or None),
+    ):
+        if value is not None:
+            raise invalid(param, "not_allowed", "A customer token may not choose this.")
+    if plan.content.pricing_type is PricingType.CUSTOM:
+        raise invalid("plan_id", "not_for_sale", f"The plan {plan.id!r} is sold by people.")
+    for index, wished in enumerate(order.addons):
+        version = addons.get(wished.id)
+        if version is not None and version.content.pricing_type is PricingType.CUSTOM:
+            detail = f"The add-on {wished.id!r} is sold by people."
+            raise invalid(f"addons[{index}]", "not_for_sale", detail)

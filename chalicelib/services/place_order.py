@@ -14,7 +14,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId, PackageId, ProductId
-from chalicelib.domain.orders import Order, PricedOrder, price_order
+from chalicelib.domain.orders import Order, PricedOrder, price_order, refuse_beyond_self_service
 from chalicelib.domain.plans import Package, PackageKind, PackageVersion, Trial
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
@@ -57,6 +57,7 @@ def place_order(ports: Ports, order: Order) -> Placed:
         if version is not None:
             addons[wished.id] = version
     _check_return_urls(ports, order)
+    refuse_beyond_self_service(order, plan, addons)
     now = ports.clock.now()
     priced = price_order(order, plan, addons, customer.currency, customer.country)
     return Placed(

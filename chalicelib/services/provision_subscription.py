@@ -12,7 +12,7 @@ from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.domain.trials import TrialUse, trial_end
 from chalicelib.ports import Absent, AtRevision, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
-from chalicelib.services.choose_provider import choose_seller, require_known
+from chalicelib.services.choose_provider import choose_checkout, choose_seller, require_known
 from chalicelib.services.clear_slot import clear_slot, keeping_clear
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.snapshots import compile_for
@@ -58,7 +58,11 @@ def _provide(
         raise invalid(_coupon_param(order), "in_trial", detail)
     if not placed.priced.lines or _begins_unpaid(placed):
         return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
-    seller = choose_seller(ports, order.billing_provider)
+    seller = (
+        choose_checkout(ports, None, order.ui_mode)  # no customer writes the own invoice
+        if order.is_self_service
+        else choose_seller(ports, order.billing_provider)
+    )
     if isinstance(seller, CheckoutProvider):
         return Provisioned(checkout=start_checkout(ports, cause, order))
     if placed.coupon is not None:

@@ -55,13 +55,13 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
     provider = choose_checkout(ports, order.billing_provider, order.ui_mode)
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
-        if tried == 1:
-            count_checkout(ports, order.customer_id)
         refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=True)
         if not placed.priced.lines:
             raise invalid(
                 "plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead."
             )
+        if tried == 1:
+            count_checkout(ports, order.customer_id)
         try:
             return _try_once(ports, cause, provider, order, placed)
         except StoreConflictError:

@@ -83,8 +83,10 @@ def _operation(method: str, path: str, operation: Schema) -> str:
         f'<p><code class="method">{method.upper()}</code><code>{escape(path)}</code></p>',
         _paragraphs(operation["description"]),
     ]
-    scopes = [scope for one in operation["security"] for scope in one["api_key"]]
+    scopes = [scope for one in operation["security"] for scope in one.get("api_key", ())]
     needs = f"scope <code>{escape(scopes[0])}</code>" if scopes else "no API key"
+    if any("customer_token" in one for one in operation["security"]):
+        needs += ", or a customer token"
     parts.append(f"<p>Needs {needs}.</p>")
     if operation["parameters"]:
         rows = (

@@ -13,6 +13,14 @@ REGION: Final = "us-east-1"
 STAND_IN_KEY: Final = "sk_test_paygrade_local"
 TEST_KEY_PREFIXES: Final = ("sk_test_", "rk_test_")
 
+# Where pages under development are served by common tools.
+BROWSER_ORIGINS: Final = (
+    "http://localhost:3000",
+    "http://127.0.0.1:3000",
+    "http://localhost:5173",
+    "http://127.0.0.1:5173",
+)
+
 # What would lead AWS clients elsewhere than to the emulator.
 MISLEADING: Final = (
     "AWS_DEFAULT_PROFILE",

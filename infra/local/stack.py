@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -160,6 +161,8 @@ class LocalStack:
     def _start_app(self, parts: ExitStack, sqs: "SQSClient") -> None:
         variables = {
             **environment.app_variables(self.api_url),
+            "PAYGRADE_TOKEN_SECRETS": secrets.token_hex(32),  # no token outlives the run
+            "PAYGRADE_BROWSER_ORIGINS": ",".join(environment.BROWSER_ORIGINS),
             **self.billing.variables,
             **self.options.variables,
         }

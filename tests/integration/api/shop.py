@@ -54,6 +54,8 @@ _STOCK: Final[list[tuple[str, Any]]] = [
     ("plans/free/publish", None),
     ("plans", {**PLAN, **FREE, "id": "elsewhere", "product_id": "other"}),
     ("plans/elsewhere/publish", None),
+    ("plans", {**PLAN, "id": "elsewhere-paid", "product_id": "other", "compatible_addons": []}),
+    ("plans/elsewhere-paid/publish", None),
     ("plans", {**PLAN, "id": "sketch"}),
     ("plans", {**PLAN, "id": "retired"}),
     ("plans/retired/publish", None),
@@ -93,6 +95,9 @@ class Shop:
             self.publishable = self.deployment.new_token(
                 Scope.PAYWALL_READ, kind=KeyKind.PUBLISHABLE
             )
+            holding = self.deployment.send("GET", "/v1/subscriptions?customer_id=acme").json["data"]
+            self.subscription_id = holding[0]["id"]
+            self.session_id = self._open_checkout()
             self.revoked = self.deployment.new_token(*Scope)
             keys = self.deployment.send("GET", "/v1/api_keys?limit=100").json["data"]
             [key] = [one for one in keys if one["hint"] == self.revoked[-4:]]
@@ -103,6 +108,12 @@ class Shop:
             for key, record in self.deployment.store.records.items()
             if key[0] is not IdempotencyRecord
         }
+
+    def _open_checkout(self) -> str:
+        """A session of acme's, for a product that it does not hold yet."""
+        order = {"customer_id": "acme", "plan_id": "elsewhere-paid"}
+        session_id: str = self.deployment.send("POST", "/v1/checkout_sessions", order).json["id"]
+        return session_id
 
     def _held_by_provider(self) -> dict[str, Any]:
         fake = self.deployment.fake

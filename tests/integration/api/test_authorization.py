@@ -10,8 +10,11 @@ from chalicelib.domain.api_keys import KeyKind, Scope
 from chalicelib.services.key_tokens import spell_token
 from tests.integration.api.contract import Described, assert_described, assert_problem, operations
 from tests.integration.api.shop import Shop
+from tests.integration.api.tokens import BAD_TOKENS, asked, takes_tokens
 from tests.integration.world import dump
 
+TOKEN_OPERATIONS: Final = [one for one in operations() if takes_tokens(one)]
+OTHERS: Final = [one for one in operations() if one.scope is not None and not takes_tokens(one)]
 SECURED: Final = [one for one in operations() if one.scope is not None]
 OPEN: Final = [one for one in operations() if one.scope is None]
 
@@ -29,6 +32,10 @@ def stolen_id(shop: Shop) -> str:
     """The id of a real key with another secret."""
     [*_, key_id, _] = shop.deployment.token.split("_")
     return spell_token(KeyKind.SECRET, "test", f"key_{key_id}", b"\x07" * 32)
+
+
+def _bearer(make: Callable[[Shop], str]) -> Callable[[Shop], str | None]:
+    return lambda shop: f"Bearer {make(shop)}"
 
 
 # The whole Authorization header; None: there is none.
@@ -59,6 +66,7 @@ STRANGERS: Final[dict[str, Callable[[Shop], str | None]]] = {
     "nul": lambda shop: f"Bearer {shop.deployment.token}\x00",
     "ten-kilobytes": lambda shop: "Bearer pg_sk_test_" + "x" * 10_240,
     "stripe-key": lambda shop: "Bearer sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    **{name: _bearer(make) for name, make in BAD_TOKENS.items()},
 }
 
 
@@ -118,6 +126,66 @@ def test_open_operation_does_not_look_at_keys(shop: Shop, described: Described) 
         answer = sent(shop, described, authorization)
         assert answer.status not in (401, 403)
         assert_described(described, answer)
+
+
+@pytest.mark.parametrize("described", TOKEN_OPERATIONS, ids=lambda one: one.name)
+def test_operation_with_the_customers_own_token_is_let_in(shop: Shop, described: Described) -> None:
+    answer = asked(shop, described, shop.deployment.customer_token("acme"))
+    assert answer.status not in (401, 403, 404), answer.body
+    assert_described(described, answer)
+
+
+@pytest.mark.parametrize("described", TOKEN_OPERATIONS, ids=lambda one: one.name)
+def test_operation_with_another_customers_token_shows_and_changes_nothing(
+    shop: Shop, described: Described
+) -> None:
+    for other in ("new", "gone", "nobody", "acme2", "ACME"):
+        before = dump(shop.deployment.store)
+        token = shop.deployment.customer_token(other)
+        answer = asked(shop, described, token)
+        assert (other, answer.status) in {(other, 403), (other, 404)}
+        assert_problem(answer, answer.status, answer.json["code"])
+        assert_described(described, answer)
+        assert "acme" not in answer.json["detail"]
+        assert dump(shop.deployment.store) == before
+
+
+@pytest.mark.parametrize("described", OTHERS, ids=lambda one: one.name)
+def test_operation_that_takes_no_tokens_is_forbidden_to_the_customers_own(
+    shop: Shop, described: Described
+) -> None:
+    before = dump(shop.deployment.store)
+    answer = asked(shop, described, shop.deployment.customer_token("acme"))
+    assert_problem(answer, 403, "forbidden")
+    assert_described(described, answer)
+    assert dump(shop.deployment.store) == before
+
+
+def test_another_customers_object_looks_like_one_that_is_not_there(shop: Shop) -> None:
+    token = shop.deployment.customer_token("new")
+    for path, theirs in (
+        ("/v1/subscriptions", shop.subscription_id),
+        ("/v1/checkout_sessions", shop.session_id),
+    ):
+        seen = shop.deployment.send("GET", f"{path}/{theirs}", token=token)
+        missing = shop.deployment.send("GET", f"{path}/nothing", token=token)
+        assert (seen.status, missing.status) == (404, 404)
+        assert seen.json["detail"].replace(theirs, "nothing") == missing.json["detail"]
+
+
+def test_operations_that_take_tokens_are_known() -> None:
+    """A new one is a decision: its request has to say whose it is."""
+    assert {one.name for one in TOKEN_OPERATIONS} == {
+        "GET /v1/customers/{customer_id}",
+        "GET /v1/customers/{customer_id}/entitlements",
+        "GET /v1/customers/{customer_id}/entitlements/{feature_id}",
+        "GET /v1/subscriptions",
+        "GET /v1/subscriptions/{subscription_id}",
+        "POST /v1/subscriptions",
+        "POST /v1/checkout_sessions",
+        "GET /v1/checkout_sessions/{session_id}",
+        "POST /v1/checkout_sessions/{session_id}/expire",
+    }
 
 
 def test_matrix_covers_every_operation() -> None:

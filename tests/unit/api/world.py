@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -13,11 +14,16 @@ from chalice.test import Client
 from chalicelib.api import runtime
 from chalicelib.domain.api_keys import KeyKind, Scope
 from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.customer_tokens import CustomerToken, TokenSecret, spell
+from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Environment, Ports, Providers
+from chalicelib.services.issue_customer_token import realm
 from chalicelib.services.manage_api_keys import create_api_key
 from tests.fakes.queue import RecordingQueue
 from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
 from tests.fakes.system import FakeClock, RecordingMonitor, SequentialIds
+
+BROWSER = "https://shop.example.test"
 
 
 @dataclass
@@ -50,6 +56,7 @@ class World:
     monitor: RecordingMonitor = field(default_factory=RecordingMonitor)
     providers: NamedProviders = field(default_factory=NamedProviders)
     environment: str = "test"
+    token_secrets: tuple[TokenSecret, ...] = (TokenSecret(b"one secret of the tests, 32 bytes"),)
 
     def __post_init__(self) -> None:
         self.store = InMemoryStore(self.clock)
@@ -62,6 +69,7 @@ class World:
                 public_url="https://api.example.test",
                 return_origins=("https://shop.example.test",),
                 billing_api_version="2030-01-01.test",
+                browser_origins=(BROWSER,),
             ),
             store=self.store,
             snapshots=InMemorySnapshotReader(self.store),
@@ -71,6 +79,7 @@ class World:
             clock=self.clock,
             ids=self.ids,
             monitor=self.monitor,
+            token_secrets=self.token_secrets,
         )
         self.token = self.new_token(*Scope)
 
@@ -82,6 +91,16 @@ class World:
             self.ports, cause, name="test", kind=kind, scopes=scopes, entropy=entropy
         )
         return token
+
+    def customer_token(self, customer_id: str, ttl_seconds: int = 900) -> str:
+        """A valid token, whether or not there is such a customer."""
+        now = self.clock.now().replace(microsecond=0)
+        token = CustomerToken(
+            id="ctok_1",
+            customer_id=CustomerId(customer_id),
+            expires_at=now + timedelta(seconds=ttl_seconds),
+        )
+        return spell(self.ports.token_secrets[0], realm(self.ports), token, now)
 
     def send(
         self,

@@ -1,0 +1,55 @@
+"""Where a request says whose it is: what an endpoint declares to be called with a customer token at all.
+
+An object that belongs to a customer is looked up before its endpoint runs, and another customer's is not there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chalicelib.api.operations import Call
+from chalicelib.domain.customer_tokens import CustomerToken
+from chalicelib.domain.errors import ForbiddenError, NotFoundError
+from chalicelib.services.view_subscriptions import get_checkout_session, get_subscription
+
+_REFUSED: Final = "The customer token is another customer's."
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """How the customer of a request is found; `kind` and `path_param` name the object that belongs to it, if any."""
+
+    customer_of: Callable[[Call[Any, Any]], str | None]
+    kind: str | None = None
+    path_param: str = ""
+    may_be_absent: bool = False
+
+    def require(self, call: Call[Any, Any], token: CustomerToken) -> None:
+        """Nothing, if the request is about the token's customer.
+
+        Raises:
+            ForbiddenError: It names another customer, or none.
+            NotFoundError: It is about an object that is not there, or is another customer's.
+        """
+        named = self.customer_of(call)
+        if named == token.customer_id or (named is None and self.may_be_absent):
+            return
+        if self.kind is not None:
+            raise NotFoundError(self.kind, call.path[self.path_param])
+        raise ForbiddenError(_REFUSED)
+
+
+IN_PATH: Final = Whose(lambda call: call.path["customer_id"])
+IN_QUERY: Final = Whose(lambda call: call.query.customer_id)
+IN_BODY: Final = Whose(lambda call: call.body.customer_id)
+OWN_UNLESS_NAMED: Final = Whose(lambda call: call.query.customer_id, may_be_absent=True)
+SUBSCRIPTION: Final = Whose(
+    lambda call: get_subscription(call.ports, call.path["subscription_id"]).customer_id,
+    "subscription",
+    "subscription_id",
+)
+CHECKOUT_SESSION: Final = Whose(
+    lambda call: get_checkout_session(call.ports, call.path["session_id"]).customer_id,
+    "checkout_session",
+    "session_id",
+)
