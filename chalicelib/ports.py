@@ -1,7 +1,7 @@
 """What the services need from the outside world; `adapters` fill these in and `tests/fakes.py` imitates them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar, runtime_checkable
@@ -27,6 +27,8 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
+from chalicelib.domain.usage import Count, Hold
+from chalicelib.domain.usage import Counter as Counter  # noqa: PLC0414 -- part of `HotRead`: readers find it here
 
 R = TypeVar("R", bound="Record")
 
@@ -161,19 +163,15 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
-    """Usage of one feature since `period_start_ms` (0 where usage never resets)."""
-
-    used: int
-    period_start_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class HotRead:
-    """What one request to the database tells about a customer: the snapshot's text and the usage counters."""
+    """What one request to the database tells about a customer: the snapshot's text and its usage.
+
+    `usage` are the counters by name, reservations included; `holds` are the reservations among it, by id.
+    """
 
     document: str
     usage: Mapping[str, Counter]
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 class SnapshotReader(Protocol):
@@ -181,6 +179,26 @@ class SnapshotReader(Protocol):
 
     def read(self, customer_id: CustomerId, *, consistent: bool) -> HotRead | None:
         """Snapshot and usage in one request, or None if there is no such customer."""
+        ...
+
+
+class UsageLedger(Protocol):
+    """Usage counters, and what is remembered of each hour. The only writer of what a `SnapshotReader` tells of usage."""
+
+    def commit(self, counts: Sequence[Count], *writes: Write) -> None:
+        """All of the counts and writes are done, or none. At most 100 together; nothing twice.
+
+        Raises:
+            StoreConflictError: A condition does not hold: of a write, or of a count (each says which it has).
+            StoreUnavailableError: The database did not answer, or too many count here at once: all was written,
+                or nothing.
+        """
+        ...
+
+    def hours(
+        self, customer_id: CustomerId, counter: str, first_ms: int, last_ms: int
+    ) -> Mapping[int, int]:
+        """What was counted in each hour between the two instants, by its beginning; hours without are left out."""
         ...
 
 
@@ -580,6 +598,7 @@ class Ports:
     environment: Environment
     store: Store
     snapshots: SnapshotReader
+    usage: UsageLedger
     queue: Queue
     providers: Providers
     billing_events: EventReader

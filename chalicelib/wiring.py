@@ -14,6 +14,7 @@ from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
 from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
+from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
 from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
@@ -75,6 +76,9 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
         ),
         store=store,
         snapshots=_snapshot_reader(loaded, machine, monitor),
+        usage=DynamoUsageLedger(
+            stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock
+        ),
         queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
         providers=ConfiguredProviders(
             Supplies(

@@ -29,10 +29,12 @@ from chalicelib.ports import (
     Record,
     Write,
 )
+from tests.fakes.usage import InMemoryUsageLedger
 
 Key = tuple[type[Any], tuple[str, ...]]
 Place = tuple[str, ...]
-Hook = Callable[[tuple[Write, ...]], None]
+Writes = tuple[Write, ...]
+Hook = Callable[[Writes], None]
 MAX_BYTES = 400 * 1024
 MAX_COMMIT_BYTES = 4 * 1024 * 1024
 
@@ -103,14 +105,18 @@ class InMemoryStore:
         return self._page(kind, matches, order, name, limit, cursor, newest_first)
 
     def commit(self, *writes: Write) -> None:
+        if writes:
+            self.commit_with(lambda: lambda: None, writes)
+
+    def commit_with(self, prepare: Callable[[], Callable[[], None]], writes: Writes) -> None:
+        """The same, together with what `prepare` makes: it refuses by an exception, and what it returns does it."""
         keys = _keys_of(writes)
-        if not writes:
-            return
         if self.before_commit is not None:
             self.before_commit(writes)
         with self._lock:
             if not all(self._holds(write) for write in writes):
                 raise StoreConflictError("Another writer was first.")
+            prepare()()
             for key, write in zip(keys, writes, strict=True):
                 if isinstance(write, Put):
                     self.records[key] = write.record
@@ -209,16 +215,25 @@ def _revision(record: Record) -> int:
 
 
 class InMemorySnapshotReader:
-    """A `SnapshotReader` over an `InMemoryStore`; `reads` counts its requests."""
+    """A `SnapshotReader` over an `InMemoryStore`; `reads` counts its requests. Usage is the ledger's or set by hand."""
 
-    def __init__(self, store: InMemoryStore) -> None:
+    def __init__(self, store: InMemoryStore, ledger: InMemoryUsageLedger | None = None) -> None:
         self.store = store
+        self.ledger = ledger or InMemoryUsageLedger(store)
         self.reads = 0
-        self.usage: dict[str, dict[str, Counter]] = {}
+
+    @property
+    def usage(self) -> dict[str, dict[str, Counter]]:
+        """The counters by customer."""
+        return self.ledger.counters
+
+    @usage.setter
+    def usage(self, counters: dict[str, dict[str, Counter]]) -> None:
+        self.ledger.counters = counters
 
     def read(self, customer_id: CustomerId, *, consistent: bool) -> HotRead | None:
         self.reads += 1
         snapshot = self.store.get(Snapshot, customer_id)
         if snapshot is None:
             return None
-        return HotRead(snapshot.document, self.usage.get(customer_id, {}))
+        return HotRead(snapshot.document, *self.ledger.of(customer_id))

@@ -61,6 +61,7 @@ class World:
             ),
             store=self.store,
             snapshots=self.reader,
+            usage=self.reader.ledger,
             queue=self.queue,
             providers=cast("Providers", FakeProviders([self.billing] if self.has_billing else [])),
             billing_events=cast("Any", None),

@@ -1,6 +1,6 @@
 """Commits: all writes in one transaction, repeated while others hold the same items."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from chalicelib.ports import Absent, Anyhow, AtRevision, Clock, Put, Require, Wr
 _MAX_WRITES: Final = 100  # TransactWriteItems takes no more
 _RETRIES: Final = 5
 _FIRST_WAIT_SECONDS: Final = 0.02
+Actions = Callable[[TransactWrite], None]
 
 
 class Committer:
@@ -35,18 +36,20 @@ class Committer:
         self._models = models
         self._clock = clock
 
-    def commit(self, writes: tuple[Write, ...]) -> None:
-        """All of the writes are done, or none."""
+    def commit(
+        self, writes: tuple[Write, ...], *, also: Actions | None = None, actions: int = 0
+    ) -> None:
+        """All of the writes are done, or none; so are the so many `actions` that `also` adds to the transaction."""
         identities = {(type(write.record), write.record.identity) for write in writes}
-        if len(writes) > _MAX_WRITES or len(identities) != len(writes):
+        if len(writes) + actions > _MAX_WRITES or len(identities) != len(writes):
             raise ValueError("a commit has at most 100 writes, and no record twice")
         needed = [write for write in writes if not _is_idle(write)]
-        if not needed:
+        if not needed and not actions:
             return
         waits = self._waits()
         while True:
             try:
-                self._transact(needed)
+                self._transact(needed, also)
             except TransientConflictError as error:
                 wait = next(waits, None)
                 if wait is None:
@@ -56,7 +59,7 @@ class Committer:
             else:
                 return
 
-    def _transact(self, writes: list[Write]) -> None:
+    def _transact(self, writes: list[Write], also: Actions | None) -> None:
         now = self._clock.now()
         puts: list[Item] = []
         with translated(), TransactWrite(connection=self._connection) as transaction:
@@ -72,6 +75,8 @@ class Committer:
                     transaction.condition_check(model, key.pk, key.sk, condition)
                 else:
                     transaction.delete(model(*key), condition=condition)
+            if also is not None:
+                also(transaction)
             require_sizes(puts)
 
     def _waits(self) -> Iterator[float]:

@@ -27,7 +27,7 @@ from chalicelib.adapters.dynamodb.keys import (
     table_name,
 )
 from chalicelib.adapters.dynamodb.sigv4 import Credentials, Signer
-from chalicelib.adapters.dynamodb.snapshot_reader import counters_of
+from chalicelib.adapters.dynamodb.usage_items import usage_of
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Clock, HotRead, Monitor, SnapshotReader
 
@@ -166,4 +166,4 @@ def _hot_read(answer: Mapping[str, Any]) -> HotRead | None:
     snapshot = items.get(SNAPSHOT_SORT)
     if snapshot is None:
         return None
-    return HotRead(snapshot["doc"]["S"], counters_of(items.get(USAGE_SORT, {})))
+    return HotRead(snapshot["doc"]["S"], *usage_of(items.get(USAGE_SORT, {})))

@@ -15,9 +15,16 @@ CUSTOMER_PARTITION: Final = "CUST"
 HOT_PREFIX: Final = "HOT#"
 SNAPSHOT_SORT: Final = f"{HOT_PREFIX}ENT"
 USAGE_SORT: Final = f"{HOT_PREFIX}USE"
-# Attributes of the usage item: `u:<feature>` counts since `p:<feature>`, in milliseconds.
+# Attributes of the usage item: `u:<counter>` counts since `p:<counter>`, in milliseconds. `h:` of it is held by
+# reservations, each of which is an `r:<id>`; `t:` is the time of the value, where the latest one counts.
 USED_PREFIX: Final = "u:"
 PERIOD_PREFIX: Final = "p:"
+HELD_PREFIX: Final = "h:"
+MOMENT_PREFIX: Final = "t:"
+RESERVATION_PREFIX: Final = "r:"
+# An item for each counter and day: `n00` to `n23` are its hours.
+DAY_PREFIX: Final = "USED"
+HOUR_PREFIX: Final = "n"
 
 
 class Table(StrEnum):

@@ -1,25 +1,23 @@
 """The check's only read: snapshot and usage of a customer in one Query, without PynamoDB or pydantic."""
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chalicelib.adapters.aws_failures import unavailable_if_passing
 from chalicelib.adapters.dynamodb.keys import (
     CUSTOMER_PARTITION,
     HOT_PREFIX,
     MAX_PARTITION_BYTES,
-    PERIOD_PREFIX,
     SNAPSHOT_SORT,
     USAGE_SORT,
-    USED_PREFIX,
     Table,
     fits,
     joined,
     table_name,
 )
+from chalicelib.adapters.dynamodb.usage_items import usage_of
 from chalicelib.domain.ids import CustomerId
-from chalicelib.ports import Counter, HotRead
+from chalicelib.ports import HotRead
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,15 +64,4 @@ class DynamoSnapshotReader:
         snapshot = items.get(SNAPSHOT_SORT)
         if snapshot is None:
             return None
-        return HotRead(snapshot["doc"]["S"], counters_of(items.get(USAGE_SORT, {})))
-
-
-def counters_of(item: Mapping[str, Any]) -> dict[str, Counter]:
-    """The usage counters by feature that the item's flat attributes hold."""
-    counters: dict[str, Counter] = {}
-    for name, value in item.items():
-        if name.startswith(USED_PREFIX):
-            feature_id = name.removeprefix(USED_PREFIX)
-            start = item.get(PERIOD_PREFIX + feature_id, {}).get("N", "0")
-            counters[feature_id] = Counter(used=int(value["N"]), period_start_ms=int(start))
-    return counters
+        return HotRead(snapshot["doc"]["S"], *usage_of(items.get(USAGE_SORT, {})))

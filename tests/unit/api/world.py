@@ -60,6 +60,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.store = InMemoryStore(self.clock)
+        self.reader = InMemorySnapshotReader(self.store)
         self.gets: list[str] = []
         self.store.on_get = lambda kind, identity: self.gets.append(kind.__name__)
         self.ports = Ports(
@@ -72,7 +73,8 @@ class World:
                 browser_origins=(BROWSER,),
             ),
             store=self.store,
-            snapshots=InMemorySnapshotReader(self.store),
+            snapshots=self.reader,
+            usage=self.reader.ledger,
             queue=self.queue,
             providers=cast("Providers", self.providers),
             billing_events=cast("Any", None),
