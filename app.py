@@ -27,6 +27,7 @@ from chalicelib.api import (
     subscription_changes,
     subscriptions,
     sync_tasks,
+    usage,
     webhooks,
 )
 from chalicelib.events import converge, migrate, reconcile, sweep, sync
@@ -36,6 +37,7 @@ SELLING = (
     customers,
     grants,
     entitlements,
+    usage,
     subscriptions,
     subscription_changes,
     checkout_sessions,

@@ -183,7 +183,7 @@ class SnapshotReader(Protocol):
 
 
 class UsageLedger(Protocol):
-    """Usage counters, and what is remembered of each hour. The only writer of what a `SnapshotReader` tells of usage."""
+    """Usage counters and what is remembered of each hour: all that `SnapshotReader` tells of usage is written here."""
 
     def commit(self, counts: Sequence[Count], *writes: Write) -> None:
         """All of the counts and writes are done, or none. At most 100 together; nothing twice.

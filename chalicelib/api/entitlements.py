@@ -24,7 +24,7 @@ from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import SourceDocument
 from chalicelib.services.check_access import Checked, check_access, check_all
-from chalicelib.services.feature_types import feature_types
+from chalicelib.services.known_features import feature_types
 
 bp = Blueprint(__name__)
 
@@ -90,7 +90,8 @@ class CheckOut(Wire):
     snapshot_version: int | None
 
 
-def _moment(epoch_ms: int | None) -> datetime | None:
+def moment(epoch_ms: int | None) -> datetime | None:
+    """The instant as it is shown."""
     if epoch_ms is None:
         return None
     return datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=epoch_ms)
@@ -124,9 +125,9 @@ def from_domain(customer_id: str, feature_id: str, checked: Checked) -> CheckOut
         value=decision.value,
         values=decision.values,
         reset_period=decision.reset_period,
-        usage_period_start=_moment(decision.period_start_ms),
-        usage_period_end=_moment(decision.period_end_ms),
-        valid_until=_moment(decision.valid_until_ms),
+        usage_period_start=moment(decision.period_start_ms),
+        usage_period_end=moment(decision.period_end_ms),
+        valid_until=moment(decision.valid_until_ms),
         sources=tuple(_source(source) for source in decision.sources),
         snapshot_version=checked.snapshot_version,
     )

@@ -44,6 +44,8 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.SigningNotConfiguredError: (422, "Nothing to sign with"),
     errors.UnauthenticatedError: (401, "Unauthenticated"),
     errors.ForbiddenError: (403, "Forbidden"),
+    errors.FeatureNotMeteredError: (422, "Feature without usage"),
+    errors.UsageReportedByEventsError: (422, "Usage is computed from events"),
     errors.IdempotencyKeyReusedError: (422, "Idempotency key reused"),
     errors.IdempotencyKeyInUseError: (409, "Idempotency key in use"),
 }

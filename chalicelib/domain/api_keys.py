@@ -20,6 +20,7 @@ class Scope(StrEnum):
     CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
     CHECK = "check"
+    USAGE_WRITE = "usage:write"
     OPERATIONS_READ = "operations:read"
     OPERATIONS_WRITE = "operations:write"
     KEYS_WRITE = "keys:write"

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from chalicelib.domain.usage import Add, Counter, Drop, Hold, Keep, Replace, UsageChange
+from chalicelib.domain.decisions import Decision, Question, decide
+from chalicelib.domain.snapshot_documents import SnapshotDocument
+from chalicelib.domain.usage import Add, Counter, Drop, Hold, Keep, Replace, UsageChange, usage_at
 
 # Clocks of different machines differ by less.
 MAX_SKEW_MS: Final = 5 * 60 * 1000
@@ -19,7 +21,7 @@ _AT_MOST_RECLAIMED: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """Where a counter stands in a period: the stored counter, which may be of another one, and what has expired of it."""
+    """Where a counter stands in a period: what is stored, perhaps of another one, and what has expired of it."""
 
     name: str
     period_start_ms: int
@@ -107,9 +109,7 @@ def holding(
     """Count what is reserved, and write down until when."""
     keep = Keep(reservation_id=reservation_id, hold=hold)
     if not gauge.is_current:
-        becomes = Counter(
-            used=hold.amount, period_start_ms=gauge.period_start_ms, held=hold.amount
-        )
+        becomes = Counter(used=hold.amount, period_start_ms=gauge.period_start_ms, held=hold.amount)
         replaced = Replace(counter=gauge.name, seen=gauge.stored, becomes=becomes)
         return (replaced, keep, *_drops(gauge))
     add = Add(
@@ -139,6 +139,34 @@ def settling(
         held=-hold.amount,
     )
     return (add, drop)
+
+
+def standing(
+    document: SnapshotDocument,
+    counters: Mapping[str, Counter],
+    holds: Mapping[str, Hold],
+    feature_id: str,
+    question: Question,
+    now_ms: int,
+) -> tuple[Decision, int]:
+    """The decision, and the instant it is made for.
+
+    That is now, unless the counter is already in the next period: then another machine's clock is ahead of ours, and
+    to go by ours would count in a period that is over.
+    """
+    decision = decide(document, usage_at(counters, holds, now_ms), feature_id, question, now_ms)
+    stored = counters.get(feature_id)
+    begun = decision.period_start_ms
+    if begun is None or stored is None:
+        return decision, now_ms
+    ahead_ms = stored.period_start_ms
+    if now_ms < ahead_ms <= now_ms + MAX_SKEW_MS:
+        usage = usage_at(counters, holds, ahead_ms)
+        later = decide(document, usage, feature_id, question, ahead_ms)
+        # Not so if periods are reckoned otherwise since.
+        if later.period_start_ms == ahead_ms:
+            return later, ahead_ms
+    return decision, now_ms
 
 
 def _drops(gauge: Gauge) -> tuple[Drop, ...]:

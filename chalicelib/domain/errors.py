@@ -247,6 +247,18 @@ class ForbiddenError(DomainError):
     code = "forbidden"
 
 
+class FeatureNotMeteredError(DomainError):
+    """The feature is not metered: it has no usage that could be counted."""
+
+    code = "feature_not_metered"
+
+
+class UsageReportedByEventsError(DomainError):
+    """The feature has a meter: its usage is computed from events, and nobody else counts it."""
+
+    code = "usage_reported_by_events"
+
+
 class IdempotencyKeyReusedError(DomainError):
     """The idempotency key was used for another request."""
 

@@ -39,7 +39,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add:
-    """Count `delta` more, of which `held` is reserved, if the period is still this one and the sum at most `at_most`."""
+    """Count `delta` more, `held` of it reserved, if the period is still this one and the sum is at most `at_most`."""
 
     counter: str
     period_start_ms: int

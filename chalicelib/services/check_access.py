@@ -7,7 +7,8 @@ from datetime import datetime
 from chalicelib.domain.decisions import Decision, DeniedReason, Question, decide
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import document_about, document_of, epoch_ms
-from chalicelib.ports import Counter, SnapshotReader
+from chalicelib.domain.usage import Counter, next_expiry, usage_at
+from chalicelib.ports import HotRead, SnapshotReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,11 @@ def check_access(
     if hot is None:
         return Checked(Decision(DeniedReason.CUSTOMER_NOT_FOUND), None)
     document = document_about(hot.document, feature_id)
-    decision = decide(document, hot.usage, feature_id, question, epoch_ms(now))
+    moment = epoch_ms(now)
+    decision = decide(document, usage_of(hot, moment), feature_id, question, moment)
     if decision.feature_type is None and decision.denied_reason is not None:
-        decision = _with_type(decision, feature_type(feature_id))
+        decision = with_type(decision, feature_type(feature_id))
+    decision = until_released(decision, hot, feature_id, moment)
     return Checked(decision, document["version"])
 
 
@@ -51,18 +54,35 @@ def check_all(
     if hot is None:
         return None
     document = document_of(hot.document)
-    usage: Mapping[str, Counter] = hot.usage
     moment = epoch_ms(now)
+    usage = usage_of(hot, moment)
     answers: dict[str, Checked] = {}
     for feature_id, entry in sorted(document["features"].items()):
         question = Question(usage=0) if entry["type"] == "metered" else Question()
         decision = decide(document, usage, feature_id, question, moment)
+        decision = until_released(decision, hot, feature_id, moment)
         answers[feature_id] = Checked(decision, document["version"])
     return answers
 
 
-def _with_type(decision: Decision, kind: str | None) -> Decision:
+def usage_of(hot: HotRead, now_ms: int) -> Mapping[str, Counter]:
+    """The counters with the reservations that bind now."""
+    return usage_at(hot.usage, hot.holds, now_ms) if hot.holds else hot.usage
+
+
+def until_released(decision: Decision, hot: HotRead, counter: str, now_ms: int) -> Decision:
+    """The decision, valid no longer than the reservations that it counts."""
+    if not hot.holds or decision.current_usage is None:
+        return decision
+    expiry = next_expiry(hot.holds.values(), counter, now_ms)
+    ends = [end for end in (decision.valid_until_ms, expiry) if end is not None]
+    return replace(decision, valid_until_ms=min(ends, default=None))
+
+
+def with_type(decision: Decision, kind: str | None) -> Decision:
     """The denial with the feature's type, or that there is no such feature."""
+    if decision.feature_type is not None:
+        return decision
     if kind is not None:
         return replace(decision, feature_type=kind)
     if decision.denied_reason is DeniedReason.CUSTOMER_IS_ARCHIVED:

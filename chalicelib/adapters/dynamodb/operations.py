@@ -17,6 +17,7 @@ from chalicelib.domain.migrations import MigrationRun
 from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.usage_records import KEPT_FOR, Reservation, UsageRecord
 
 _T: Final = Table.OPERATIONS
 _DONE_TASK_KEPT: Final = timedelta(days=30)
@@ -71,6 +72,26 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=0,
         expires_at=lambda record: record.expires_at,
         hides_expired=True,
+    ),
+    # Partitions of their own: a customer that reports much is bound by its counter alone.
+    UsageRecord: Layout(
+        kind="usage_record",
+        table=_T,
+        partition="USAGE",
+        sort="USAGE",
+        in_partition=1,
+        in_sort=0,
+        expires_at=lambda record: record.expires_at,
+        hides_expired=True,
+    ),
+    Reservation: Layout(
+        kind="reservation",
+        table=_T,
+        partition="RESERVATION",
+        sort="RESERVATION",
+        in_partition=1,
+        in_sort=0,
+        expires_at=lambda held: held.expires_at + KEPT_FOR,
     ),
     Reconciliation: Layout(
         kind="reconciliation",

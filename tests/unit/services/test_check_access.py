@@ -8,7 +8,7 @@ from chalicelib.domain.features import FeatureType, Lifecycle
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Counter, HotRead
 from chalicelib.services.check_access import check_access, check_all
-from chalicelib.services.feature_types import REMEMBERED_FOR, feature_types
+from chalicelib.services.known_features import REMEMBERED_FOR, feature_types
 from chalicelib.services.manage_customers import set_customer_status
 from tests.factories import ACME, a_feature, a_limit, a_price, a_value
 from tests.fakes.system import START

@@ -1,0 +1,98 @@
+"""Consuming: check and count in one step, so that no two who ask at once are both given what is left for one.
+
+Under a hard limit the commit depends on the counter (with the limit as its bound), on the period that it is of, and
+on the snapshot that the limit was read from. Whichever of them moves, the question is asked again.
+"""
+
+from dataclasses import dataclass, replace
+
+from chalicelib.domain.counting import adding, gauge_of, setting
+from chalicelib.domain.decisions import Decision, DeniedReason, Question
+from chalicelib.domain.errors import NotFoundError
+from chalicelib.domain.features import Feature, FeatureType, UsageKind
+from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.usage import CountHour, CountUsage
+from chalicelib.domain.usage_answers import from_decision, to_decision
+from chalicelib.domain.usage_records import UsageKey
+from chalicelib.ports import Ports, Write
+from chalicelib.services.check_access import Checked, with_type
+from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
+from chalicelib.services.known_features import find_feature
+from chalicelib.services.report_usage import after_counting, hour_of, reportable_feature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumption:
+    """So much is about to be used."""
+
+    customer_id: CustomerId
+    feature_id: str
+    amount: int
+    key: str
+
+
+def consume(ports: Ports, wanted: Consumption) -> Checked:
+    """Yes, and it is counted; or a no with its reason, and nothing is. Once for each key; a no is not remembered.
+
+    Raises:
+        UsageReportedByEventsError: The feature has a meter, which computes its usage from events.
+        IdempotencyKeyReusedError: The key was used for another request.
+    """
+    feature = find_feature(ports, wanted.feature_id)
+    if feature is not None and feature.type is FeatureType.METERED:
+        reportable_feature(ports, wanted.feature_id)
+    claim = Claim(
+        customer_id=wanted.customer_id,
+        key=wanted.key,
+        kind=UsageKey.CONSUME,
+        fingerprint=fingerprint_of(wanted.feature_id, wanted.amount),
+        at=ports.clock.now(),
+    )
+    try:
+        counted = count_once(ports, claim, lambda seen: _attempt(seen, feature, wanted))
+    except NotFoundError:  # of the customer: the check says it in its own words
+        return Checked(Decision(DeniedReason.CUSTOMER_NOT_FOUND), None)
+    return Checked(*to_decision(counted.answer))
+
+
+def _attempt(seen: Seen, feature: Feature | None, wanted: Consumption) -> Counting:
+    decision, now_ms = seen.decide(wanted.feature_id, Question(usage=wanted.amount))
+    version = seen.document["version"]
+    if not decision.has_access or feature is None:
+        return denial(decision, feature, version)
+    gauge = gauge_of(seen.counters, seen.holds, feature.id, decision.period_start_ms or 0, now_ms)
+    hour = CountHour(
+        customer_id=seen.customer_id,
+        counter=gauge.name,
+        hour_ms=hour_of(now_ms),
+        delta=wanted.amount,
+    )
+    if feature.usage_kind is UsageKind.FLUCTUATING:
+        used = gauge.used + wanted.amount
+        changes = setting(gauge, used)
+        hour = replace(hour, delta=0, value=used)
+    else:
+        changes = adding(gauge, wanted.amount, at_most=hard_limit(decision))
+    return Counting(
+        answer=from_decision(after_counting(decision, wanted.amount), version),
+        counts=(CountUsage(customer_id=seen.customer_id, changes=changes), hour),
+        writes=fences(seen, decision),
+        counter=gauge.name,
+        counted=wanted.amount,
+    )
+
+
+def hard_limit(decision: Decision) -> int | None:
+    """The limit that nothing is counted over."""
+    return None if decision.has_soft_limit else decision.usage_limit
+
+
+def fences(seen: Seen, decision: Decision) -> tuple[Write, ...]:
+    """What a count under a hard limit depends on beside the counter."""
+    return () if hard_limit(decision) is None else (seen.fence,)
+
+
+def denial(decision: Decision, feature: Feature | None, version: int) -> Counting:
+    """A no that leaves nothing."""
+    known = with_type(decision, None if feature is None else feature.type)
+    return Counting(answer=from_decision(known, version), is_denial=True)

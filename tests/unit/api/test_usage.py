@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+
+from tests.unit.api.world import Answer, World
+
+METER = {"aggregation": "count"}
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    for path, body in (
+        ("features", {"id": "sso", "name": "SSO", "type": "boolean"}),
+        ("features", {"id": "calls", "name": "Calls", "type": "metered"}),
+        ("features", {"id": "tokens", "name": "Tokens", "type": "metered", "meter": METER}),
+        ("customers", {"id": "acme"}),
+        ("customers/acme/grants", {"feature_id": "calls", "usage_limit": 10}),
+    ):
+        assert world.send("POST", f"/v1/{path}", body).status == 201
+    return world
+
+
+def a_report(**fields: Any) -> dict[str, Any]:
+    return {
+        "customer_id": "acme",
+        "feature_id": "calls",
+        "value": 3,
+        "idempotency_key": "k1",
+        **fields,
+    }
+
+
+def post(shop: World, body: Any) -> Answer:
+    return shop.send("POST", "/v1/usage", body)
+
+
+def current(shop: World) -> int:
+    path = "/v1/customers/acme/entitlements/calls"
+    return int(shop.send("GET", path).json["current_usage"])
+
+
+def test_report_is_answered_with_its_record(shop: World) -> None:
+    answer = post(shop, a_report(timestamp="2026-01-15T11:00:00Z"))
+    assert answer.status == 200
+    assert answer.json | {"id": ""} == {
+        "object": "usage_record",
+        "id": "",
+        "customer_id": "acme",
+        "feature_id": "calls",
+        "value": 3,
+        "update_behavior": "delta",
+        "idempotency_key": "k1",
+        "timestamp": "2026-01-15T11:00:00Z",
+        "recorded_at": "2026-01-15T12:00:00Z",
+        "current_usage": 3,
+        "usage_limit": 10,
+        "usage_period_start": None,
+        "usage_period_end": None,
+    }
+    assert answer.json["id"].startswith("rec_")
+    assert current(shop) == 3
+
+
+def test_report_repeated_gets_the_first_answer_and_counts_once(shop: World) -> None:
+    first = post(shop, a_report())
+    post(shop, a_report(idempotency_key="k2"))
+    assert post(shop, a_report()).json == first.json
+    assert current(shop) == 6
+    refused = post(shop, a_report(value=4))
+    assert (refused.status, refused.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_several_reports_are_each_counted_or_have_their_own_error(shop: World) -> None:
+    reports = [
+        a_report(idempotency_key="a"),
+        a_report(idempotency_key="b", feature_id="nothing"),
+        a_report(idempotency_key="c", feature_id="tokens"),
+        a_report(idempotency_key="d", feature_id="sso"),
+        a_report(idempotency_key="e", customer_id="nobody"),
+        a_report(idempotency_key="f", value=-1),
+        a_report(idempotency_key="a", value=9),
+        a_report(idempotency_key="g", value=4),
+    ]
+    answer = post(shop, {"usages": reports})
+    assert answer.status == 200
+    found = [
+        (one["status"], one["error"] and one["error"]["code"], one["result"] is not None)
+        for one in answer.json["data"]
+    ]
+    assert found == [
+        (200, None, True),
+        (404, "not_found", False),
+        (422, "usage_reported_by_events", False),
+        (422, "feature_not_metered", False),
+        (404, "not_found", False),
+        (422, "invalid", False),
+        (422, "idempotency_key_reused", False),
+        (200, None, True),
+    ]
+    assert current(shop) == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "params"),
+    [
+        ({}, {"customer_id", "feature_id", "value", "idempotency_key"}),
+        ({"usages": []}, {"usages"}),
+        ({"usages": [a_report()] * 101}, {"usages"}),
+        ({"usages": [a_report(value="3")]}, {"usages[0].value"}),
+        ({"usages": [a_report()], "value": 3}, {"value"}),
+        (a_report(value=1.5), {"value"}),
+        (a_report(update_behavior="add"), {"update_behavior"}),
+        (a_report(timestamp="yesterday"), {"timestamp"}),
+        (a_report(timestamp="2025-01-01T00:00:00Z"), {"timestamp"}),
+    ],
+)
+def test_malformed_report_is_invalid_where_it_is_wrong(
+    shop: World, body: dict[str, Any], params: set[str]
+) -> None:
+    answer = post(shop, body)
+    assert (answer.status, answer.json["code"]) == (422, "invalid")
+    assert {error["param"] for error in answer.json["errors"]} >= params
+    assert current(shop) == 0
+
+
+def consume(shop: World, amount: int, key: str, feature_id: str = "calls") -> Answer:
+    path = f"/v1/customers/acme/entitlements/{feature_id}/consume"
+    return shop.send("POST", path, {"amount": amount, "idempotency_key": key})
+
+
+def test_consume_answers_as_the_check_does(shop: World) -> None:
+    granted = consume(shop, 7, "a").json
+    assert granted["object"] == "entitlement_check"
+    assert (granted["has_access"], granted["requested_usage"]) == (True, 7)
+    assert (granted["current_usage"], granted["remaining"]) == (7, 3)
+    denied = consume(shop, 4, "b")
+    assert denied.status == 200
+    assert (denied.json["has_access"], denied.json["current_usage"]) == (False, 7)
+    assert denied.json["denied_reason"] == "requested_usage_exceeding_limit"
+    assert consume(shop, 7, "a").json == granted
+    assert current(shop) == 7
+
+
+def test_consume_of_another_type_is_a_mismatch(shop: World) -> None:
+    shop.send("POST", "/v1/customers/acme/grants", {"feature_id": "sso", "value": True})
+    answer = consume(shop, 1, "a", "sso").json
+    assert (answer["has_access"], answer["denied_reason"]) == (False, "feature_type_mismatch")
+    refused = consume(shop, 1, "a", "tokens")
+    assert (refused.status, refused.json["code"]) == (422, "usage_reported_by_events")
