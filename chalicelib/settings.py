@@ -14,6 +14,7 @@ _SECRET_LENGTH: Final = 32
 _SECRET_VARIETY: Final = 10  # different characters: random hexadecimal ones have more
 _LIVE_KEY_PREFIXES: Final = ("sk_live_", "rk_live_")
 _TEST_KEY_PREFIXES: Final = ("sk_test_", "rk_test_")
+_REFERENCE_PREFIXES: Final = ("ssm:", "secretsmanager:")
 
 
 class SettingsError(Exception):
@@ -22,7 +23,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """A checked environment. Secrets never show in its text."""
+    """A checked environment. Secrets never show in its text.
+
+    Where the secrets are references (`ssm:...`), what stands behind them is checked when it is read.
+    """
 
     stage: str
     live: bool
@@ -154,6 +158,18 @@ def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:
     key = values.get("STRIPE_SECRET_KEY")
     if key is None:
         return None
+    if not is_reference(key):
+        check_stripe_key(key, live=live)
+    return key
+
+
+def is_reference(setting: str) -> bool:
+    """Whether the setting only says where the secret is kept."""
+    return setting.startswith(_REFERENCE_PREFIXES)
+
+
+def check_stripe_key(key: str, *, live: bool) -> None:
+    """Raises `SettingsError` for a key that is blank or of the other mode."""
     if not key.strip():
         raise SettingsError("STRIPE_SECRET_KEY is blank: leave it out or give a key.")
     if live and not key.startswith(_LIVE_KEY_PREFIXES):
@@ -162,13 +178,17 @@ def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:
         raise SettingsError(
             "STRIPE_SECRET_KEY is no test key, but PAYGRADE_MODE is 'test': test and live never mix."
         )
-    return key
 
 
 def _webhook_secrets(values: Mapping[str, str]) -> tuple[str, ...]:
     text = values.get("STRIPE_WEBHOOK_SECRETS")
     if text is None:
         return ()
+    return (text,) if is_reference(text) else webhook_secrets(text)
+
+
+def webhook_secrets(text: str) -> tuple[str, ...]:
+    """The secrets in the text, more than one while they are rolled; raises `SettingsError` for a blank one."""
     secrets = tuple(part.strip() for part in text.split(","))
     if not all(secrets):
         raise SettingsError(

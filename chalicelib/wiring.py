@@ -15,6 +15,7 @@ from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
+from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
@@ -60,6 +61,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
         )
     monitor = LogMonitor(stage=loaded.stage, clock=clock)
     ids = TimeSortedIds(clock)
+    secrets = Secrets(loaded, AwsSecrets(region=region, endpoint_url=endpoint_url, clock=machine))
     store = DynamoStore(stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock)
     return Ports(
         environment=Environment(
@@ -83,12 +85,13 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
         providers=ConfiguredProviders(
             Supplies(
                 settings=loaded,
+                secrets=secrets,
                 store=store,
                 clock=clock,
                 patience_seconds=_INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS,
             )
         ),
-        billing_events=ConfiguredEventReader(loaded, machine),
+        billing_events=ConfiguredEventReader(loaded, secrets, machine),
         clock=clock,
         ids=ids,
         monitor=monitor,
@@ -113,11 +116,43 @@ def _snapshot_reader(loaded: Settings, clock: Clock, monitor: Monitor) -> Snapsh
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets that the settings name, as they are now; what is wrong with one is told without it."""
+
+    settings: Settings
+    source: AwsSecrets
+
+    def stripe_key(self) -> str:
+        """The key, of this environment's mode."""
+        setting = self.settings.stripe_secret_key
+        if setting is None:
+            raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
+        key = self.source.text(setting).strip()
+        try:
+            settings.check_stripe_key(key, live=self.settings.live)
+        except SettingsError as error:
+            raise BillingNotConfiguredError(str(error)) from None
+        return key
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Every secret that a delivery may be signed with: two while they are rolled."""
+        try:
+            return tuple(
+                secret
+                for setting in self.settings.stripe_webhook_secrets
+                for secret in settings.webhook_secrets(self.source.text(setting))
+            )
+        except SettingsError as error:
+            raise BillingNotConfiguredError(str(error)) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplies:
     """What a billing provider may be made from."""
 
     settings: Settings
+    secrets: Secrets
     store: Store
     clock: Clock
     patience_seconds: float
@@ -129,14 +164,11 @@ def _stripe(supplies: Supplies) -> BillingProvider:
     from chalicelib.adapters.billing.stripe.movable import MovableStripe  # noqa: PLC0415
     from chalicelib.adapters.billing.stripe.provider import StripeProvider  # noqa: PLC0415
 
-    key = supplies.settings.stripe_secret_key
-    if key is None:
-        raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
     make = StripeProvider
     if supplies.settings.has_test_clock and supplies.settings.stripe_api_base != STRIPE_API_BASE:
         make = MovableStripe
     return make(
-        api_key=key,
+        api_key=supplies.secrets.stripe_key(),
         clock=supplies.clock,
         api_base=supplies.settings.stripe_api_base,
         patience=Patience(budget_seconds=supplies.patience_seconds),
@@ -162,7 +194,7 @@ class ConfiguredProviders:
     def __init__(self, supplies: Supplies) -> None:
         """None is built yet; raises `SettingsError` for a name that no provider has."""
         self._supplies = supplies
-        self._built: dict[str, BillingProvider] = {}
+        self._built: dict[str, tuple[str | None, BillingProvider]] = {}
         unknown = [name for name in self.names() if name not in PROVIDERS]
         if unknown:
             raise SettingsError(
@@ -177,20 +209,26 @@ class ConfiguredProviders:
         """That provider."""
         if name not in self.names():
             raise BillingNotConfiguredError(f"The environment has no billing provider {name!r}.")
-        if name not in self._built:
-            self._built[name] = PROVIDERS[name](self._supplies)
-        return self._built[name]
+        # With another key it is built anew: keys rotate while processes live.
+        key = self._supplies.secrets.stripe_key() if name == "stripe" else None
+        built = self._built.get(name)
+        if built is None or built[0] != key:
+            built = (key, PROVIDERS[name](self._supplies))
+            self._built[name] = built
+        return built[1]
 
 
 class ConfiguredEventReader:
     """Reads Stripe's events, if the environment has a secret to verify them with."""
 
-    def __init__(self, loaded: Settings, clock: Clock) -> None:
-        secrets = loaded.stripe_webhook_secrets
-        self._reader = StripeEventReader(secrets, clock) if secrets else None
+    def __init__(self, loaded: Settings, secrets: Secrets, clock: Clock) -> None:
+        self._configured = bool(loaded.stripe_webhook_secrets)
+        self._secrets = secrets
+        self._clock = clock
 
     def read(self, body: bytes, signature: str | None) -> ProviderEvent:
         """The event; without a secret nothing can be verified, so nothing is taken."""
-        if self._reader is None:
+        if not self._configured:
             raise BillingNotConfiguredError("The environment has no STRIPE_WEBHOOK_SECRETS.")
-        return self._reader.read(body, signature)
+        reader = StripeEventReader(self._secrets.webhook_secrets(), self._clock)
+        return reader.read(body, signature)

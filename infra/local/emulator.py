@@ -1,9 +1,10 @@
-"""DynamoDB and SQS on this machine: the emulator as a child process that keeps its data."""
+"""AWS on this machine, DynamoDB and SQS unless told more: the emulator as a child process that keeps its data."""
 
 import http.client
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -14,6 +15,7 @@ ROOT: Final = Path(__file__).parents[2]
 DEFAULT_PYTHON: Final = ROOT / ".venv-emulator" / "bin" / "python"
 LAUNCHER: Final = Path(__file__).with_name("emulator_launcher.py")
 STOP_SECONDS: Final = 6.0
+LOCAL_SERVICES: Final = ("dynamodb", "sqs")
 
 
 class EmulatorError(LocalStackError):
@@ -27,10 +29,17 @@ class Emulator:
     by itself when this one dies.
     """
 
-    def __init__(self, state_dir: Path, port: int, python: Path = DEFAULT_PYTHON) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        port: int,
+        python: Path = DEFAULT_PYTHON,
+        services: Sequence[str] = LOCAL_SERVICES,
+    ) -> None:
         self._state_dir = state_dir
         self._port = port
         self._python = python
+        self._services = services
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -104,7 +113,7 @@ class Emulator:
             "HOME": str(data_dir),
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(self._port),
-            "SERVICES": "dynamodb,sqs",
+            "SERVICES": ",".join(self._services),
             "PERSIST_STATE": "1",
             "STATE_DIR": str(data_dir),
             "LOG_LEVEL": "WARNING",

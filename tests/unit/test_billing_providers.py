@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib import settings, wiring
+from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.domain.errors import BillingNotConfiguredError
 from chalicelib.ports import CheckoutProvider, DirectProvider
 from chalicelib.settings import Settings, SettingsError
@@ -20,9 +21,13 @@ def loaded(**variables: str) -> Settings:
 
 def configured(**variables: str) -> ConfiguredProviders:
     clock = FakeClock()
+    found = loaded(**variables)
     return ConfiguredProviders(
         Supplies(
-            settings=loaded(**variables),
+            settings=found,
+            secrets=wiring.Secrets(
+                found, AwsSecrets(region="us-east-1", endpoint_url=None, clock=clock)
+            ),
             store=InMemoryStore(clock),
             clock=clock,
             patience_seconds=4.0,
