@@ -14,7 +14,8 @@ _SECRET_LENGTH: Final = 32
 _SECRET_VARIETY: Final = 10  # different characters: random hexadecimal ones have more
 _LIVE_KEY_PREFIXES: Final = ("sk_live_", "rk_live_")
 _TEST_KEY_PREFIXES: Final = ("sk_test_", "rk_test_")
-_REFERENCE_PREFIXES: Final = ("ssm:", "secretsmanager:")
+SSM_PREFIX: Final = "ssm:"
+SECRETS_MANAGER_PREFIX: Final = "secretsmanager:"
 
 
 class SettingsError(Exception):
@@ -165,7 +166,7 @@ def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:
 
 def is_reference(setting: str) -> bool:
     """Whether the setting only says where the secret is kept."""
-    return setting.startswith(_REFERENCE_PREFIXES)
+    return setting.startswith((SSM_PREFIX, SECRETS_MANAGER_PREFIX))
 
 
 def check_stripe_key(key: str, *, live: bool) -> None:

@@ -12,11 +12,10 @@ from typing import Any, Final
 from chalicelib.adapters.aws_failures import unavailable_if_passing
 from chalicelib.domain.errors import BillingNotConfiguredError
 from chalicelib.ports import Clock
+from chalicelib.settings import SSM_PREFIX, is_reference
 
 # The bound on how long a process goes on with a secret that was replaced.
 KEPT_FOR: Final = timedelta(minutes=5)
-SSM_PREFIX: Final = "ssm:"
-SECRETS_MANAGER_PREFIX: Final = "secretsmanager:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class AwsSecrets:
             BillingNotConfiguredError: There is no such secret.
             StoreUnavailableError: AWS does not answer now.
         """
-        if not setting.startswith((SSM_PREFIX, SECRETS_MANAGER_PREFIX)):
+        if not is_reference(setting):
             return setting
         with self._lock:
             known = self._read.get(setting)
@@ -63,7 +62,7 @@ class AwsSecrets:
             try:
                 if reference.startswith(SSM_PREFIX):
                     return self._parameter(reference.removeprefix(SSM_PREFIX))
-                return self._secret(reference.removeprefix(SECRETS_MANAGER_PREFIX))
+                return self._secret(reference.partition(":")[2])
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code", "")
                 if code in ("ParameterNotFound", "ResourceNotFoundException"):

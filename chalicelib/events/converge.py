@@ -14,7 +14,9 @@ from chalicelib.settings import stage
 bp = Blueprint(__name__)
 
 
-@bp.on_sqs_message(queue=queue_name(stage(), QueueName.CONVERGE), batch_size=1)
+@bp.on_sqs_message(
+    queue=queue_name(stage(), QueueName.CONVERGE), batch_size=1, maximum_concurrency=10
+)
 def converge(event: SQSEvent) -> None:
     """The customer of each message's event has converged."""
     handle_messages(event, "converge", _work)

@@ -17,7 +17,9 @@ from chalicelib.settings import stage
 bp = Blueprint(__name__)
 
 
-@bp.on_sqs_message(queue=queue_name(stage(), QueueName.MIGRATE), batch_size=1)
+@bp.on_sqs_message(
+    queue=queue_name(stage(), QueueName.MIGRATE), batch_size=1, maximum_concurrency=2
+)
 def migrate(event: SQSEvent) -> None:
     """The migration or the count has gone on as far as this invocation's time allows."""
     handle_messages(event, "migrate", _work)

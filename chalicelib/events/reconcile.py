@@ -21,7 +21,9 @@ def start_reconcile(event: CloudWatchEvent) -> None:
     start_reconciliation(wired_ports(), "schedule")
 
 
-@bp.on_sqs_message(queue=queue_name(stage(), QueueName.RECONCILE), batch_size=1)
+@bp.on_sqs_message(
+    queue=queue_name(stage(), QueueName.RECONCILE), batch_size=1, maximum_concurrency=2
+)
 def reconcile(event: SQSEvent) -> None:
     """The run has gone on as far as this invocation's time allows."""
     handle_messages(event, "reconcile", _work)

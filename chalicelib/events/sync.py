@@ -15,7 +15,7 @@ bp = Blueprint(__name__)
 
 
 # One message at a time: without partial batch responses a failure would send its whole batch back.
-@bp.on_sqs_message(queue=queue_name(stage(), QueueName.SYNC), batch_size=1)
+@bp.on_sqs_message(queue=queue_name(stage(), QueueName.SYNC), batch_size=1, maximum_concurrency=5)
 def sync(event: SQSEvent) -> None:
     """The providers hold the package of each message as it is published now."""
     handle_messages(event, "sync", _work)

@@ -8,6 +8,8 @@ import pytest
 from infra.local.emulator import Emulator
 from infra.local.environment import aws_variables, variables
 from infra.local.ports import free_port
+from tests.integration.cloud import stories
+from tests.integration.cloud.functions import Functions, functions
 
 SERVICES = (
     "apigateway",
@@ -41,3 +43,11 @@ def session(cloud: str) -> Iterator[boto3.Session]:
     """An AWS session as a deployer has it; every client of it goes to the emulator."""
     with variables(aws_variables(cloud)):
         yield boto3.Session()
+
+
+@pytest.fixture(scope="session")
+def lived(cloud: str) -> Iterator[Functions]:
+    """An environment in which everything has happened."""
+    with functions(cloud) as running:
+        stories.all_of_them(running)
+        yield running
