@@ -24,10 +24,12 @@ NAMESPACE: Final = "Paygrade"
 LOGGED_FIELDS: Final = frozenset(
     {
         "action",
+        "amount_minor",
         "billing_events",
         "billing_id",
         "chore",
         "code",
+        "customer",
         "customer_id",
         "duration_ms",
         "entity",
@@ -39,6 +41,7 @@ LOGGED_FIELDS: Final = frozenset(
         "message_id",
         "method",
         "migration_id",
+        "number",
         "oldest_pending_seconds",
         "package",
         "package_id",
@@ -49,6 +52,7 @@ LOGGED_FIELDS: Final = frozenset(
         "request_id",
         "route",
         "status",
+        "subscription_id",
         "sync_tasks",
         "task_id",
         "why",
@@ -125,6 +129,7 @@ METRICS: Final[Mapping[str, tuple[Metric, ...]]] = {
     ),
     "backlog": (Metric("oldest_pending_seconds", "Seconds", _oldest_pending),),
     "billing_event_failed": (Metric("billing_events_failed", "Count", _always),),
+    "billing_event_given_up": (Metric("billing_events_failed", "Count", _always),),
     "billing_event_quarantined": (Metric("billing_events_failed", "Count", _always),),
     "drift": (Metric("drifts", "Count", _always),),
     "reconciliation_ended": (
