@@ -36,7 +36,7 @@ class Migration(StrEnum):
 class Effective(StrEnum):
     """When a migrated subscriber gets the new version: at once, or with its next billing period."""
 
-    IMMEDIATELY = "immediately"
+    IMMEDIATE = "immediate"
     END_OF_PERIOD = "end_of_period"
 
 

@@ -24,7 +24,7 @@ from tests.fakes.billing import FakeProviders
 from tests.fakes.moving import MovingProvider
 from tests.fakes.world import World, a_cause, an_order
 
-EVERYBODY = Rollout(migration=Migration.ALL_CUSTOMERS, effective=Effective.IMMEDIATELY)
+EVERYBODY = Rollout(migration=Migration.ALL_CUSTOMERS, effective=Effective.IMMEDIATE)
 WITH_THE_PERIOD = replace(EVERYBODY, effective=Effective.END_OF_PERIOD)
 PLAN = PackageKind.PLAN
 PRO = PackageId("pro")
