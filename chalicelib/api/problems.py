@@ -46,6 +46,8 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.ForbiddenError: (403, "Forbidden"),
     errors.FeatureNotMeteredError: (422, "Feature without usage"),
     errors.UsageReportedByEventsError: (422, "Usage is computed from events"),
+    errors.ReservationExpiredError: (409, "Reservation expired"),
+    errors.ReservationSettledError: (409, "Reservation settled"),
     errors.IdempotencyKeyReusedError: (422, "Idempotency key reused"),
     errors.IdempotencyKeyInUseError: (409, "Idempotency key in use"),
 }

@@ -39,6 +39,7 @@ class UsageRequest(Wire):
     update_behavior: UpdateBehavior | None = None
     idempotency_key: UsageKey | None = None
     timestamp: When = None
+    resource_id: ChosenId | None = None
     usages: Annotated[tuple[UsageIn, ...], Field(min_length=1, max_length=MAX_AT_ONCE)] | None = (
         None
     )
@@ -53,6 +54,7 @@ class ConsumeIn(Wire):
 
     amount: Units = 1
     idempotency_key: UsageKey
+    resource_id: ChosenId | None = None
 
 
 @endpoint(
@@ -101,6 +103,7 @@ def _reported(ports: Ports, one: UsageIn) -> UsageOut:
         behavior=one.update_behavior,
         key=one.idempotency_key,
         at=one.timestamp,
+        resource_id=one.resource_id,
     )
     return from_reported(report_usage(ports, wanted))
 
@@ -126,5 +129,6 @@ def consume_entitlement(call: Call[ConsumeIn, NoQuery]) -> CheckOut:
         feature_id=feature_id,
         amount=call.body.amount,
         key=call.body.idempotency_key,
+        resource_id=call.body.resource_id,
     )
     return from_domain(customer_id, feature_id, consume(call.ports, wanted))

@@ -44,6 +44,7 @@ class UsageIn(Wire):
     update_behavior: UpdateBehavior = UpdateBehavior.DELTA
     idempotency_key: UsageKey
     timestamp: When = None
+    resource_id: ChosenId | None = None
 
 
 class UsageOut(Wire):
@@ -53,6 +54,7 @@ class UsageOut(Wire):
     id: str
     customer_id: str
     feature_id: str
+    resource_id: str | None
     value: int
     update_behavior: UpdateBehavior
     idempotency_key: str
@@ -102,6 +104,7 @@ def from_reported(done: Reported) -> UsageOut:
         id=done.id,
         customer_id=report.customer_id,
         feature_id=report.feature_id,
+        resource_id=report.resource_id,
         value=report.value,
         update_behavior=report.behavior,
         idempotency_key=report.key,

@@ -6,17 +6,16 @@ latest value) is replaced as it was seen; all else is added blindly, with the li
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chalicelib.domain.decisions import Decision, Question, decide
 from chalicelib.domain.snapshot_documents import SnapshotDocument
 from chalicelib.domain.usage import Add, Counter, Drop, Hold, Keep, Replace, UsageChange, usage_at
+from chalicelib.domain.usage_scopes import counter_name
 
 # Clocks of different machines differ by less.
 MAX_SKEW_MS: Final = 5 * 60 * 1000
-# Of those expired reservations that a write strikes out on its way; the next takes others.
-_AT_MOST_RECLAIMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ def gauge_of(
         name=name,
         period_start_ms=period_start_ms,
         stored=counters.get(name),
-        expired=tuple(expired[:_AT_MOST_RECLAIMED]),
+        expired=tuple(expired),
     )
 
 
@@ -155,7 +154,7 @@ def standing(
     to go by ours would count in a period that is over.
     """
     decision = decide(document, usage_at(counters, holds, now_ms), feature_id, question, now_ms)
-    stored = counters.get(feature_id)
+    stored = counters.get(counter_name(feature_id, question.resource_id))
     begun = decision.period_start_ms
     if begun is None or stored is None:
         return decision, now_ms
@@ -167,6 +166,20 @@ def standing(
         if later.period_start_ms == ahead_ms:
             return later, ahead_ms
     return decision, now_ms
+
+
+def setting_to_settle(
+    counter: Counter | None, reservation_id: str, hold: Hold, used: int
+) -> tuple[tuple[UsageChange, ...], int | None]:
+    """The same for what goes up and down, and how much is used then; None if the reservation's period is over."""
+    drop = Drop(reservation_id=reservation_id, hold=hold)
+    if counter is None or counter.period_start_ms != hold.period_start_ms:
+        return (drop,), None
+    becomes = replace(
+        counter, used=counter.used - hold.amount + used, held=counter.held - hold.amount
+    )
+    change = Replace(counter=hold.counter, seen=counter, becomes=becomes)
+    return (change, drop), becomes.used - becomes.held
 
 
 def _drops(gauge: Gauge) -> tuple[Drop, ...]:

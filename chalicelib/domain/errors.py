@@ -259,6 +259,18 @@ class UsageReportedByEventsError(DomainError):
     code = "usage_reported_by_events"
 
 
+class ReservationExpiredError(DomainError):
+    """The reservation has ended before it was used; what it held is free again."""
+
+    code = "reservation_expired"
+
+
+class ReservationSettledError(DomainError):
+    """The reservation was committed or released before, and otherwise than is asked now."""
+
+    code = "reservation_settled"
+
+
 class IdempotencyKeyReusedError(DomainError):
     """The idempotency key was used for another request."""
 

@@ -48,8 +48,10 @@ class UsageRecord:
         return (self.id,)
 
 
-def record_id(customer_id: CustomerId, key: str) -> str:
-    """The id of what is counted under this key of the customer."""
+def record_id(customer_id: CustomerId, kind: UsageKey, key: str) -> str:
+    """The id of what is counted under this key: the customer's own keys are one set, ids of reservations another."""
+    if kind is UsageKey.COMMIT:
+        return derived_id("rec_", customer_id, kind, key)
     return derived_id("rec_", customer_id, key)
 
 

@@ -8,6 +8,7 @@ from chalicelib.domain.decisions import Decision, DeniedReason, Question, decide
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import document_about, document_of, epoch_ms
 from chalicelib.domain.usage import Counter, next_expiry, usage_at
+from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import HotRead, SnapshotReader
 
 
@@ -42,7 +43,8 @@ def check_access(
     decision = decide(document, usage_of(hot, moment), feature_id, question, moment)
     if decision.feature_type is None and decision.denied_reason is not None:
         decision = with_type(decision, feature_type(feature_id))
-    decision = until_released(decision, hot, feature_id, moment)
+    counter = counter_name(feature_id, question.resource_id)
+    decision = until_released(decision, hot, counter, moment)
     return Checked(decision, document["version"])
 
 

@@ -14,6 +14,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.usage import CountHour, CountUsage
 from chalicelib.domain.usage_answers import from_decision, to_decision
 from chalicelib.domain.usage_records import UsageKey
+from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports, Write
 from chalicelib.services.check_access import Checked, with_type
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
@@ -29,6 +30,12 @@ class Consumption:
     feature_id: str
     amount: int
     key: str
+    resource_id: str | None = None
+
+    @property
+    def question(self) -> Question:
+        """What is asked of the check."""
+        return Question(usage=self.amount, resource_id=self.resource_id)
 
 
 def consume(ports: Ports, wanted: Consumption) -> Checked:
@@ -38,14 +45,12 @@ def consume(ports: Ports, wanted: Consumption) -> Checked:
         UsageReportedByEventsError: The feature has a meter, which computes its usage from events.
         IdempotencyKeyReusedError: The key was used for another request.
     """
-    feature = find_feature(ports, wanted.feature_id)
-    if feature is not None and feature.type is FeatureType.METERED:
-        reportable_feature(ports, wanted.feature_id)
+    feature = consumable_feature(ports, wanted.feature_id)
     claim = Claim(
         customer_id=wanted.customer_id,
         key=wanted.key,
         kind=UsageKey.CONSUME,
-        fingerprint=fingerprint_of(wanted.feature_id, wanted.amount),
+        fingerprint=fingerprint_of(wanted.feature_id, wanted.resource_id, wanted.amount),
         at=ports.clock.now(),
     )
     try:
@@ -55,12 +60,21 @@ def consume(ports: Ports, wanted: Consumption) -> Checked:
     return Checked(*to_decision(counted.answer))
 
 
+def consumable_feature(ports: Ports, feature_id: str) -> Feature | None:
+    """The feature, or None if there is none; raises `UsageReportedByEventsError`."""
+    feature = find_feature(ports, feature_id)
+    if feature is not None and feature.type is FeatureType.METERED:
+        reportable_feature(ports, feature_id)
+    return feature
+
+
 def _attempt(seen: Seen, feature: Feature | None, wanted: Consumption) -> Counting:
-    decision, now_ms = seen.decide(wanted.feature_id, Question(usage=wanted.amount))
+    decision, now_ms = seen.decide(wanted.feature_id, wanted.question)
     version = seen.document["version"]
     if not decision.has_access or feature is None:
         return denial(decision, feature, version)
-    gauge = gauge_of(seen.counters, seen.holds, feature.id, decision.period_start_ms or 0, now_ms)
+    name = counter_name(feature.id, wanted.resource_id)
+    gauge = gauge_of(seen.counters, seen.holds, name, decision.period_start_ms or 0, now_ms)
     hour = CountHour(
         customer_id=seen.customer_id,
         counter=gauge.name,

@@ -44,7 +44,7 @@ class Claim:
     @property
     def id(self) -> str:
         """The id of the record."""
-        return record_id(self.customer_id, self.key)
+        return record_id(self.customer_id, self.kind, self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

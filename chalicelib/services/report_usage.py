@@ -23,6 +23,7 @@ from chalicelib.domain.snapshot_documents import epoch_ms
 from chalicelib.domain.usage import CountHour, CountUsage, UsageChange
 from chalicelib.domain.usage_answers import from_decision, to_decision
 from chalicelib.domain.usage_records import NEWEST, OLDEST, UsageKey
+from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
 from chalicelib.services.known_features import find_feature
@@ -48,6 +49,12 @@ class UsageReport:
     behavior: UpdateBehavior
     key: str
     at: datetime | None = None
+    resource_id: str | None = None
+
+    @property
+    def counter(self) -> str:
+        """What the counter is called."""
+        return counter_name(self.feature_id, self.resource_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ def report_usage(ports: Ports, report: UsageReport) -> Reported:
         customer_id=report.customer_id,
         key=report.key,
         kind=UsageKey.REPORT,
-        fingerprint=fingerprint_of(report.feature_id, report.value, report.behavior, report.at),
+        fingerprint=fingerprint_of(report.counter, report.value, report.behavior, report.at),
         at=at,
     )
     counted = count_once(ports, claim, lambda seen: _attempt(seen, feature, report))
@@ -125,12 +132,13 @@ def require_timely(at: datetime, now: datetime) -> None:
 
 
 def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
-    state, now_ms = seen.decide(feature.id, STATE)
+    question = replace(STATE, resource_id=report.resource_id)
+    state, now_ms = seen.decide(feature.id, question)
     if state.denied_reason is DeniedReason.CUSTOMER_IS_ARCHIVED:
         raise ArchivedError(f"The customer {report.customer_id!r} is archived.")
     at_ms = now_ms if report.at is None else epoch_ms(report.at)
     start = state.period_start_ms or 0
-    gauge = gauge_of(seen.counters, seen.holds, feature.id, start, now_ms)
+    gauge = gauge_of(seen.counters, seen.holds, report.counter, start, now_ms)
     hour = hour_of(at_ms)
     if at_ms < start:
         return _late(seen, feature, report, state, hour)
@@ -181,10 +189,10 @@ def _late(
     if report.value < 0:
         raise invalid("value", "only_grows", "Only usage of a fluctuating feature goes down again.")
     hour = CountHour(
-        customer_id=seen.customer_id, counter=feature.id, hour_ms=hour_ms, delta=report.value
+        customer_id=seen.customer_id, counter=report.counter, hour_ms=hour_ms, delta=report.value
     )
     answer = from_decision(state, seen.document["version"])
-    return Counting(answer=answer, counts=(hour,), counter=feature.id)
+    return Counting(answer=answer, counts=(hour,), counter=report.counter)
 
 
 def _counting(

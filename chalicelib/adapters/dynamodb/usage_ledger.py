@@ -6,8 +6,6 @@ version; the conditions are on the numbers themselves.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import reduce
-from operator import and_
 from typing import Any, Final
 
 from pynamodb.expressions.operand import Path
@@ -106,8 +104,17 @@ class DynamoUsageLedger:
         else:
             sk = USAGE_SORT
             actions, conditions = _of_usage(count)
-        condition = reduce(and_, conditions) if conditions else None
+        condition = _all(conditions) if conditions else None
         transaction.update(self._model(pk, sk), actions=actions, condition=condition)
+
+
+def _all(conditions: list[_Condition]) -> _Condition:
+    """All of them; in pairs of pairs, as each operator nests a bracket deeper."""
+    while len(conditions) > 1:
+        pairs = zip(conditions[::2], conditions[1::2], strict=False)
+        odd = conditions[len(conditions) // 2 * 2 :]
+        conditions = [one & other for one, other in pairs] + odd
+    return conditions[0]
 
 
 def _of_hour(count: CountHour) -> list[_Action]:

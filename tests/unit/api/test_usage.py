@@ -47,6 +47,7 @@ def test_report_is_answered_with_its_record(shop: World) -> None:
         "id": "",
         "customer_id": "acme",
         "feature_id": "calls",
+        "resource_id": None,
         "value": 3,
         "update_behavior": "delta",
         "idempotency_key": "k1",
@@ -147,3 +148,66 @@ def test_consume_of_another_type_is_a_mismatch(shop: World) -> None:
     assert (answer["has_access"], answer["denied_reason"]) == (False, "feature_type_mismatch")
     refused = consume(shop, 1, "a", "tokens")
     assert (refused.status, refused.json["code"]) == (422, "usage_reported_by_events")
+
+
+def reserve(shop: World, amount: int, key: str, **fields: Any) -> Answer:
+    path = "/v1/customers/acme/entitlements/calls/reserve"
+    return shop.send("POST", path, {"amount": amount, "idempotency_key": key, **fields})
+
+
+def test_reservation_is_made_committed_and_told(shop: World) -> None:
+    made = reserve(shop, 6, "a", ttl_seconds=60).json
+    assert (made["object"], made["has_access"], made["remaining"]) == ("entitlement_check", True, 4)
+    held = made["reservation"]
+    assert held == {
+        "object": "reservation",
+        "id": held["id"],
+        "customer_id": "acme",
+        "feature_id": "calls",
+        "amount": 6,
+        "committed_amount": None,
+        "status": "open",
+        "created_at": "2026-01-15T12:00:00Z",
+        "expires_at": "2026-01-15T12:01:00Z",
+    }
+    path = f"/v1/reservations/{held['id']}"
+    assert shop.send("GET", path).json == held
+    done = shop.send("POST", f"{path}/commit", {"amount": 5})
+    assert done.status == 200
+    assert done.json == held | {"status": "committed", "committed_amount": 5}
+    assert current(shop) == 5
+    refused = shop.send("POST", f"{path}/release")
+    assert (refused.status, refused.json["code"]) == (409, "reservation_settled")
+
+
+def test_reservation_denied_has_no_reservation(shop: World) -> None:
+    denied = reserve(shop, 11, "a")
+    assert denied.status == 200
+    assert (denied.json["has_access"], denied.json["reservation"]) == (False, None)
+
+
+def test_reservation_expired_is_a_conflict_to_commit_and_can_be_released(shop: World) -> None:
+    held = reserve(shop, 6, "a", ttl_seconds=60).json["reservation"]
+    shop.clock.advance(seconds=60)
+    assert current(shop) == 0
+    refused = shop.send("POST", f"/v1/reservations/{held['id']}/commit")
+    assert (refused.status, refused.json["code"]) == (409, "reservation_expired")
+    released = shop.send("POST", f"/v1/reservations/{held['id']}/release")
+    assert (released.status, released.json["status"]) == (200, "released")
+
+
+@pytest.mark.parametrize("fields", [{"ttl_seconds": 0}, {"ttl_seconds": 86_401}])
+def test_reservation_of_an_impossible_length_is_invalid(
+    shop: World, fields: dict[str, Any]
+) -> None:
+    assert reserve(shop, 1, "a", **fields).status == 422
+
+
+def test_usage_of_one_resource_is_counted_apart(shop: World) -> None:
+    grant = {"feature_id": "calls", "usage_limit": 5, "resource_id": "ws1"}
+    shop.send("POST", "/v1/customers/acme/grants", grant)
+    assert post(shop, a_report(resource_id="ws1")).json["resource_id"] == "ws1"
+    assert current(shop) == 0
+    path = "/v1/customers/acme/entitlements/calls/consume"
+    body = {"amount": 2, "idempotency_key": "c", "resource_id": "ws1"}
+    assert shop.send("POST", path, body).json["current_usage"] == 5
