@@ -35,11 +35,13 @@ class Emulator:
         port: int,
         python: Path = DEFAULT_PYTHON,
         services: Sequence[str] = LOCAL_SERVICES,
+        launcher: Path = LAUNCHER,
     ) -> None:
         self._state_dir = state_dir
         self._port = port
         self._python = python
         self._services = services
+        self._launcher = launcher
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -98,7 +100,7 @@ class Emulator:
     def _spawn(self, data_dir: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             # -I: neither our folder nor our environment's packages leak into the emulator.
-            [str(self._python), "-I", str(LAUNCHER)],
+            [str(self._python), "-I", str(self._launcher)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
