@@ -30,6 +30,7 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.money import CURRENCIES
+from chalicelib.domain.periods import time_zone
 from chalicelib.services.manage_customers import (
     CustomerDetails,
     create_customer,
@@ -49,11 +50,28 @@ def _known_currency(code: str) -> str:
     return code
 
 
+def _known_timezone(name: str) -> str:
+    try:
+        time_zone(name)
+    except ValueError as error:
+        raise PydanticCustomError("literal_error", "Input should be an IANA time zone") from error
+    return name
+
+
 Email = Annotated[
     str, Field(max_length=320, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$")
 ]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
 Currency = Annotated[str, AfterValidator(_known_currency)]
+Timezone = Annotated[
+    str,
+    Field(
+        max_length=64,
+        pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$",
+        description="Whose days usage periods follow, by IANA name; null: UTC.",
+    ),
+    AfterValidator(_known_timezone),
+]
 
 
 class CustomerCreate(Wire):
@@ -64,6 +82,7 @@ class CustomerCreate(Wire):
     name: Name | None = None
     country: Country | None = None
     currency: Currency | None = None
+    timezone: Timezone | None = None
     metadata: Metadata = Field(default_factory=dict)
 
 
@@ -74,6 +93,7 @@ class CustomerPatch(Wire):
     name: Name | None = absent(None)
     country: Country | None = absent(None)
     currency: Currency | None = absent(None)
+    timezone: Timezone | None = absent(None)
     metadata: MetadataPatch | None = absent(None)
     version: Revision | None = absent(None)
 
@@ -87,6 +107,7 @@ class CustomerOut(Wire):
     name: str | None
     country: str | None
     currency: str | None
+    timezone: str | None
     metadata: dict[str, str]
     status: Lifecycle
     billing: tuple[BillingLinkOut, ...]
@@ -102,6 +123,7 @@ def from_domain(customer: Customer) -> CustomerOut:
         name=customer.name,
         country=customer.country,
         currency=customer.currency,
+        timezone=customer.timezone,
         metadata=dict(customer.metadata),
         status=customer.status,
         billing=links_from_domain(customer.links),
@@ -129,6 +151,7 @@ def post_customer(call: Call[CustomerCreate, NoQuery]) -> Reply[CustomerOut]:
         name=body.name,
         country=body.country,
         currency=body.currency,
+        timezone=body.timezone,
         metadata=body.metadata,
     )
     customer, is_new = create_customer(call.ports, call.cause, CustomerId(body.id), details)
@@ -186,7 +209,7 @@ def retrieve_customer(call: Call[NoBody, NoQuery]) -> CustomerOut:
 def patch_customer(call: Call[CustomerPatch, NoQuery]) -> CustomerOut:
     """Billing providers that know the customer hear of a new name or address by the next reconciliation."""
     customer_id = CustomerId(call.path["customer_id"])
-    changes = given(call.body, "email", "name", "country", "currency", "metadata")
+    changes = given(call.body, "email", "name", "country", "currency", "timezone", "metadata")
     return from_domain(
         update_customer(call.ports, call.cause, customer_id, changes, call.body.version)
     )

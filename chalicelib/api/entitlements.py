@@ -1,136 +1,43 @@
 """Checks: may this customer use this feature?"""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
-
 from chalice.app import Blueprint
-from pydantic import Field
 
+from chalicelib.api.check_models import (
+    BatchItem,
+    CheckFailedOut,
+    CheckOut,
+    CheckQuery,
+    ChecksIn,
+    ListChecksQuery,
+    explained_from_domain,
+    failed_from_domain,
+    from_domain,
+)
 from chalicelib.api.http import Call, endpoint
 from chalicelib.api.whose import IN_PATH
 from chalicelib.api.wire import (
-    MAX_INTEGER,
     ListOut,
     NoBody,
-    Query,
-    QueryBool,
-    QueryInt,
-    Wire,
+    NoQuery,
     listed,
 )
 from chalicelib.domain.api_keys import Scope
-from chalicelib.domain.decisions import DeniedReason, Question
-from chalicelib.domain.errors import NotFoundError
+from chalicelib.domain.decisions import Question
+from chalicelib.domain.errors import DomainError, NotFoundError
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.snapshot_documents import SourceDocument
-from chalicelib.services.check_access import Checked, check_access, check_all
+from chalicelib.ports import HotRead, Ports
+from chalicelib.services.check_access import (
+    FeatureTypes,
+    answer_from,
+    check_access,
+    check_all,
+    states_in,
+)
+from chalicelib.services.check_many import Check, check_many
+from chalicelib.services.explain_access import Explainer
 from chalicelib.services.known_features import feature_types
 
 bp = Blueprint(__name__)
-
-
-class ConsistencyQuery(Query):
-    """How fresh the answer has to be."""
-
-    consistent: Annotated[
-        QueryBool,
-        Field(description="Read after the last write for sure; costs twice as much."),
-    ] = False
-
-
-class CheckQuery(ConsistencyQuery):
-    """What is asked of the feature."""
-
-    requested_usage: Annotated[
-        QueryInt | None,
-        Field(
-            ge=0,
-            le=MAX_INTEGER,
-            description="Units about to be used; 1 without it, 0 asks for the state.",
-        ),
-    ] = None
-    requested_values: Annotated[
-        tuple[str, ...],
-        Field(max_length=100, description="Enum values that are all needed; repeat the parameter."),
-    ] = ()
-
-
-class SourceOut(Wire):
-    """Where an entitlement comes from."""
-
-    type: Literal["plan", "addon", "grant"]
-    id: str
-    version: int | None = None
-    subscription_id: str | None = None
-    quantity: int = 1
-
-
-class CheckOut(Wire):
-    """The answer. A denial is a success of the request: look at `has_access`."""
-
-    object: Literal["entitlement_check"] = "entitlement_check"
-    customer_id: str
-    feature_id: str
-    feature_type: str | None
-    has_access: bool
-    denied_reason: DeniedReason | None
-    requested_usage: int | None
-    current_usage: int | None
-    usage_limit: int | None
-    is_unlimited: bool
-    has_soft_limit: bool
-    remaining: int | None
-    value: bool | int | None
-    values: tuple[str, ...] | None
-    reset_period: str | None
-    usage_period_start: datetime | None
-    usage_period_end: datetime | None
-    valid_until: datetime | None
-    sources: tuple[SourceOut, ...]
-    snapshot_version: int | None
-
-
-def moment(epoch_ms: int | None) -> datetime | None:
-    """The instant as it is shown."""
-    if epoch_ms is None:
-        return None
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=epoch_ms)
-
-
-def _source(source: SourceDocument) -> SourceOut:
-    return SourceOut(
-        type=source["type"],
-        id=source["id"],
-        version=source.get("version"),
-        subscription_id=source.get("subscription_id"),
-        quantity=source.get("quantity", 1),
-    )
-
-
-def from_domain(customer_id: str, feature_id: str, checked: Checked) -> CheckOut:
-    """The decision as it is shown."""
-    decision = checked.decision
-    return CheckOut(
-        customer_id=customer_id,
-        feature_id=feature_id,
-        feature_type=decision.feature_type,
-        has_access=decision.has_access,
-        denied_reason=decision.denied_reason,
-        requested_usage=decision.requested_usage,
-        current_usage=decision.current_usage,
-        usage_limit=decision.usage_limit,
-        is_unlimited=decision.is_unlimited,
-        has_soft_limit=decision.has_soft_limit,
-        remaining=decision.remaining,
-        value=decision.value,
-        values=decision.values,
-        reset_period=decision.reset_period,
-        usage_period_start=moment(decision.period_start_ms),
-        usage_period_end=moment(decision.period_end_ms),
-        valid_until=moment(decision.valid_until_ms),
-        sources=tuple(_source(source) for source in decision.sources),
-        snapshot_version=checked.snapshot_version,
-    )
 
 
 @endpoint(
@@ -145,15 +52,20 @@ def from_domain(customer_id: str, feature_id: str, checked: Checked) -> CheckOut
 )
 def check_entitlement(call: Call[NoBody, CheckQuery]) -> CheckOut:
     """A yes, or a no with its reason, in one database read. Nothing is counted."""
-    ports = call.ports
-    customer_id, feature_id = call.path["customer_id"], call.path["feature_id"]
-    query = call.query
+    ports, query = call.ports, call.query
+    customer_id, feature_id = CustomerId(call.path["customer_id"]), call.path["feature_id"]
+    question = Question(query.requested_usage, query.requested_values, query.resource_id)
+    if query.explain:
+        check = Check(customer_id=customer_id, feature_id=feature_id, question=question)
+        hot = ports.snapshots.read(customer_id, consistent=query.consistent)
+        explained = Explainer(ports, _types_of(ports)).explained(hot, check)
+        return explained_from_domain(check, explained)
     checked = check_access(
         ports.snapshots,
-        lambda wanted: feature_types(ports).get(wanted),
-        CustomerId(customer_id),
+        _types_of(ports),
+        customer_id,
         feature_id,
-        Question(query.requested_usage, query.requested_values),
+        question,
         ports.clock.now(),
         consistent=query.consistent,
     )
@@ -167,19 +79,75 @@ def check_entitlement(call: Call[NoBody, CheckQuery]) -> CheckOut:
     scope=Scope.CHECK,
     whose=IN_PATH,
     summary="Everything the customer is entitled to",
-    query=ConsistencyQuery,
+    query=ListChecksQuery,
     answer=ListOut[CheckOut],
     etag=True,
 )
-def list_entitlements(call: Call[NoBody, ConsistencyQuery]) -> ListOut[CheckOut]:
-    """The state of each feature that a plan or add-on of the customer names, by feature id."""
-    ports = call.ports
+def list_entitlements(call: Call[NoBody, ListChecksQuery]) -> ListOut[CheckOut]:
+    """The state of each feature that a plan, add-on or grant of the customer names, by feature id."""
+    ports, query = call.ports, call.query
     customer_id = CustomerId(call.path["customer_id"])
+    if query.explain:
+        return _explained_all(ports, customer_id, query)
     answers = check_all(
-        ports.snapshots, customer_id, ports.clock.now(), consistent=call.query.consistent
+        ports.snapshots,
+        customer_id,
+        ports.clock.now(),
+        resource_id=query.resource_id,
+        consistent=query.consistent,
     )
     if answers is None:
         raise NotFoundError("customer", customer_id)
     return listed(
         (from_domain(customer_id, name, checked) for name, checked in answers.items()), None
     )
+
+
+def _explained_all(
+    ports: Ports, customer_id: CustomerId, query: ListChecksQuery
+) -> ListOut[CheckOut]:
+    hot = ports.snapshots.read(customer_id, consistent=query.consistent)
+    if hot is None:
+        raise NotFoundError("customer", customer_id)
+    explainer = Explainer(ports, _types_of(ports))
+    checks = (
+        Check(customer_id=customer_id, feature_id=feature_id, question=question)
+        for feature_id, question in states_in(hot, query.resource_id)
+    )
+    shown = (explained_from_domain(one, explainer.explained(hot, one)) for one in checks)
+    return listed(shown, None)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/entitlements/check",
+    scope=Scope.CHECK,
+    summary="Check up to 100 pairs of customer and feature",
+    body=ChecksIn,
+    answer=ListOut[BatchItem],
+)
+def check_entitlements(call: Call[ChecksIn, NoQuery]) -> ListOut[CheckOut | CheckFailedOut]:
+    """Each is answered in its place, or has its own error. One database read for each customer; nothing is counted."""
+    ports, body = call.ports, call.body
+    checks = [one.to_domain() for one in body.checks]
+    explainer, now = Explainer(ports, _types_of(ports)), ports.clock.now()
+
+    def answer(hot: HotRead | None, check: Check) -> CheckOut:
+        if body.explain:
+            return explained_from_domain(check, explainer.explained(hot, check))
+        checked = answer_from(hot, _types_of(ports), check.feature_id, check.question, now)
+        return from_domain(check.customer_id, check.feature_id, checked)
+
+    found = check_many(ports.snapshots, checks, answer, consistent=body.consistent)
+    return listed(
+        (
+            failed_from_domain(check, answer) if isinstance(answer, DomainError) else answer
+            for check, answer in zip(checks, found, strict=True)
+        ),
+        None,
+    )
+
+
+def _types_of(ports: Ports) -> FeatureTypes:
+    return lambda wanted: feature_types(ports).get(wanted)

@@ -9,6 +9,7 @@ from pydantic import Field
 from chalicelib.api.entitlement_models import EntitlementModel
 from chalicelib.api.http import Call, endpoint
 from chalicelib.api.wire import (
+    ChosenId,
     ListOut,
     NoBody,
     NoQuery,
@@ -36,6 +37,10 @@ ExpiresAt = Annotated[UtcInstant, Field(description="When it is over; null: neve
 class GrantCreate(EntitlementModel):
     """An entitlement, for how long, and why."""
 
+    resource_id: Annotated[
+        ChosenId | None,
+        Field(description="Whose it is, where not the whole customer's: a workspace, a project."),
+    ] = None
     expires_at: ExpiresAt | None = None
     reason: Reason | None = None
 
@@ -54,6 +59,7 @@ class GrantOut(EntitlementModel):
     object: Literal["grant"] = "grant"
     id: str
     customer_id: str
+    resource_id: str | None
     expires_at: datetime | None
     reason: str | None
     status: GrantStatus
@@ -68,6 +74,7 @@ def from_domain(grant: Grant, now: datetime) -> GrantOut:
         **EntitlementModel.from_domain(grant.entitlement).model_dump(),
         id=grant.id,
         customer_id=grant.customer_id,
+        resource_id=grant.resource_id,
         expires_at=grant.expires_at,
         reason=grant.reason,
         status=grant.status(now),
@@ -97,6 +104,7 @@ def post_grant(call: Call[GrantCreate, NoQuery]) -> GrantOut:
         call.cause,
         CustomerId(call.path["customer_id"]),
         call.body.to_domain(),
+        resource_id=call.body.resource_id,
         expires_at=call.body.expires_at,
         reason=call.body.reason,
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from chalice.app import Blueprint
 from pydantic import Field
 
-from chalicelib.api.entitlements import CheckOut, from_domain
+from chalicelib.api.check_models import CheckOut, from_domain
 from chalicelib.api.http import Call, endpoint
 from chalicelib.api.usage_models import Units, UsageKey
 from chalicelib.api.wire import MAX_INTEGER, ChosenId, NoBody, NoQuery, Wire

@@ -5,7 +5,7 @@ from typing import Annotated
 from chalice.app import Blueprint
 from pydantic import Field, RootModel
 
-from chalicelib.api.entitlements import CheckOut, from_domain
+from chalicelib.api.check_models import CheckOut, from_domain
 from chalicelib.api.http import Call, endpoint
 from chalicelib.api.usage_models import (
     MAX_AT_ONCE,

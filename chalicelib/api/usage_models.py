@@ -6,7 +6,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from chalicelib.api.entitlements import moment
+from chalicelib.api.check_models import moment
 from chalicelib.api.problems import Problem, problem_of
 from chalicelib.api.wire import MAX_INTEGER, ChosenId, UtcInstant, Wire
 from chalicelib.domain.errors import DomainError

@@ -11,13 +11,17 @@ from chalicelib.domain.ids import CustomerId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """An account of the application, under the application's own id."""
+    """An account of the application, under the application's own id.
+
+    Its usage periods follow the days of `timezone` (an IANA name; None: UTC).
+    """
 
     id: CustomerId
     email: str | None = None
     name: str | None = None
     country: str | None = None
     currency: str | None = None
+    timezone: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: Lifecycle = Lifecycle.ACTIVE
     links: tuple[BillingLink, ...] = ()

@@ -23,11 +23,15 @@ class GrantStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One entitlement of one customer, from `created_at` until it expires (None: never) or is revoked."""
+    """One entitlement of one customer, from `created_at` until it expires (None: never) or is revoked.
+
+    With a `resource_id` it is that resource's (a workspace, a project) and not the whole customer's.
+    """
 
     id: str
     customer_id: CustomerId
     entitlement: Entitlement
+    resource_id: str | None = None
     expires_at: datetime | None = None
     reason: str | None = None
     revoked_at: datetime | None = None

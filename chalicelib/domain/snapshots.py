@@ -25,6 +25,7 @@ from chalicelib.domain.snapshot_documents import (
 )
 from chalicelib.domain.spans import Span, VersionKey, spans
 from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.usage_scopes import counter_name
 
 # The latest ones; those before are told from what was never granted by the audit log alone.
 MAX_REVOKED: Final = 100
@@ -55,7 +56,8 @@ def compile_snapshot(
 ) -> Snapshot:
     """The snapshot of this customer: the same inputs, in any order, give the same text."""
     compiled = _Compilation(versions, features)
-    for subscription in sorted(subscriptions, key=lambda held: held.id):
+    held = sorted(subscriptions, key=lambda one: one.id)
+    for subscription in held:
         for span in spans(subscription, _grace_days(subscription, versions)):
             compiled.add_span(subscription, span)
     given = sorted(grants, key=lambda grant: grant.id)
@@ -68,9 +70,15 @@ def compile_snapshot(
         "sources": compiled.sources,
         "features": compiled.shares,
     }
+    if customer.timezone is not None:
+        document["timezone"] = customer.timezone
     revoked = _revoked(given)
     if revoked:
         document["revoked"] = revoked
+    scopes = {*(one.resource_id for one in held), *(one.resource_id for one in given)}
+    resources = sorted(one for one in scopes if one is not None)
+    if resources:
+        document["resources"] = resources
     return Snapshot(customer_id=customer.id, version=version, document=document_text(document))
 
 
@@ -148,6 +156,16 @@ def _with_bought(
     return tuple(merged[feature_id] for feature_id in sorted(merged))
 
 
+def bought_share(
+    entitlement: Entitlement | None, feature: Feature, units: int | None, source: int
+) -> ShareDocument | None:
+    """What a plan with this entitlement says of the feature when so many units are bought; None: nothing."""
+    given = [entitlement] if entitlement is not None else []
+    bought = {feature.id: units} if units is not None else {}
+    merged = _with_bought(given, bought, {feature.id: feature}, Behavior.OVERRIDE)
+    return _share(merged[0], source) if merged else None
+
+
 def _source(
     subscription: Subscription, span: Span, key: VersionKey, quantity: int
 ) -> SourceDocument:
@@ -159,6 +177,8 @@ def _source(
         "subscription_id": subscription.id,
         "start": epoch_ms(span.start),
     }
+    if subscription.resource_id is not None:
+        source["resource"] = subscription.resource_id
     if quantity != 1:
         source["quantity"] = quantity
     if span.end is not None:
@@ -172,6 +192,8 @@ def _source(
 
 def _granted_by(grant: Grant) -> SourceDocument:
     source: SourceDocument = {"type": "grant", "id": grant.id, "start": epoch_ms(grant.created_at)}
+    if grant.resource_id is not None:
+        source["resource"] = grant.resource_id
     if grant.expires_at is not None:
         source["end"] = epoch_ms(grant.expires_at)
     return source
@@ -181,9 +203,9 @@ def _revoked(grants: Iterable[Grant]) -> list[str]:
     latest: dict[str, datetime] = {}
     for grant in grants:
         if grant.revoked_at is not None:
-            feature_id = grant.entitlement.feature_id
-            latest[feature_id] = max(latest.get(feature_id, grant.revoked_at), grant.revoked_at)
-    newest_first = sorted(latest, key=lambda feature_id: (latest[feature_id], feature_id))[::-1]
+            name = counter_name(grant.entitlement.feature_id, grant.resource_id)
+            latest[name] = max(latest.get(name, grant.revoked_at), grant.revoked_at)
+    newest_first = sorted(latest, key=lambda name: (latest[name], name))[::-1]
     return sorted(newest_first[:MAX_REVOKED])
 
 

@@ -74,12 +74,14 @@ class Subscription:
 
     One that nobody bills and that starts later has a `started_at` to come. `past_due_since` is set while the status
     is `past_due`: when the invoice that is not paid was due. `successor` is what the customer has of the product once
-    this one has ended, for nothing: its provider does not know of it.
+    this one has ended, for nothing: its provider does not know of it. With a `resource_id` what it gives is that
+    resource's (a workspace, a project) and not the whole customer's.
     """
 
     id: SubscriptionId
     customer_id: CustomerId
     product_id: ProductId
+    resource_id: str | None = None
     plan_id: PackageId
     plan_version: int
     addons: tuple[SubscribedAddon, ...] = ()
@@ -178,6 +180,7 @@ def succeeded(ended: Subscription, at: datetime) -> Subscription | None:
         id=SubscriptionId(derived_id("subs_", "successor", ended.id)),
         customer_id=ended.customer_id,
         product_id=ended.product_id,
+        resource_id=ended.resource_id,
         plan_id=following.plan_id,
         plan_version=following.plan_version,
         addons=following.addons,

@@ -36,6 +36,17 @@ def check_access(
 ) -> Checked:
     """The answer at `now`. A failure to read raises; it is never a silent denial."""
     hot = reader.read(customer_id, consistent=consistent)
+    return answer_from(hot, feature_type, feature_id, question, now)
+
+
+def answer_from(
+    hot: HotRead | None,
+    feature_type: FeatureTypes,
+    feature_id: str,
+    question: Question,
+    now: datetime,
+) -> Checked:
+    """The answer at `now` from what was read of the customer (None: there is none)."""
     if hot is None:
         return Checked(Decision(DeniedReason.CUSTOMER_NOT_FOUND), None)
     document = document_about(hot.document, feature_id)
@@ -48,8 +59,25 @@ def check_access(
     return Checked(decision, document["version"])
 
 
+def states_in(hot: HotRead, resource_id: str | None = None) -> list[tuple[str, Question]]:
+    """The question for the state of each feature that a source of the customer mentions, by feature."""
+    features = document_of(hot.document)["features"]
+    return [
+        (
+            feature_id,
+            Question(usage=0 if entry["type"] == "metered" else None, resource_id=resource_id),
+        )
+        for feature_id, entry in sorted(features.items())
+    ]
+
+
 def check_all(
-    reader: SnapshotReader, customer_id: CustomerId, now: datetime, *, consistent: bool = False
+    reader: SnapshotReader,
+    customer_id: CustomerId,
+    now: datetime,
+    *,
+    resource_id: str | None = None,
+    consistent: bool = False,
 ) -> dict[str, Checked] | None:
     """The state of everything the customer's sources mention, by feature; None without a customer."""
     hot = reader.read(customer_id, consistent=consistent)
@@ -59,10 +87,10 @@ def check_all(
     moment = epoch_ms(now)
     usage = usage_of(hot, moment)
     answers: dict[str, Checked] = {}
-    for feature_id, entry in sorted(document["features"].items()):
-        question = Question(usage=0) if entry["type"] == "metered" else Question()
+    for feature_id, question in states_in(hot, resource_id):
         decision = decide(document, usage, feature_id, question, moment)
-        decision = until_released(decision, hot, feature_id, moment)
+        counter = counter_name(feature_id, resource_id)
+        decision = until_released(decision, hot, counter, moment)
         answers[feature_id] = Checked(decision, document["version"])
     return answers
 

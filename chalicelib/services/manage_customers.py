@@ -23,7 +23,7 @@ from chalicelib.services.merge_metadata import with_merged_metadata
 from chalicelib.services.optimistic import require_version, retried
 from chalicelib.services.snapshots import compile_for
 
-_FIELDS: Final = ("email", "name", "country", "currency", "metadata")
+_FIELDS: Final = ("email", "name", "country", "currency", "timezone", "metadata")
 _KNOWN_TO_PROVIDERS: Final = ("email", "name")
 
 
@@ -35,6 +35,7 @@ class CustomerDetails:
     name: str | None = None
     country: str | None = None
     currency: str | None = None
+    timezone: str | None = None
     metadata: Mapping[str, str]
 
 
@@ -88,6 +89,8 @@ def update_customer(
     """The customer with these fields changed; providers that know it are told by the next reconciliation."""
 
     def attempt() -> Customer:
+        # The snapshot is read before what it is compiled from, as everywhere (see converge_customer).
+        snapshot = ports.store.get(Snapshot, customer_id)
         before = get_customer(ports, customer_id)
         require_version(expected_version, before.version)
         after = replace(before, **with_merged_metadata(before.metadata, changes))
@@ -96,7 +99,8 @@ def update_customer(
         if any(getattr(before, field) != getattr(after, field) for field in _KNOWN_TO_PROVIDERS):
             pending = (replace(link, sync_status=SyncStatus.PENDING) for link in after.links)
             after = replace(after, links=tuple(pending))
-        return _write(ports, cause, before, after, "customer.updated")
+        fences = [_compiled(ports, after, snapshot)] if after.timezone != before.timezone else []
+        return _write(ports, cause, before, after, "customer.updated", *fences)
 
     return retried(attempt)
 
@@ -115,13 +119,19 @@ def set_customer_status(
         if before.status is status:
             return before
         after = replace(before, status=status)
-        subscriptions = all_within(ports.store, Subscription, customer_id)
-        compiled = compile_for(ports, after, subscriptions, version=snapshot.version + 1)
         action = "customer.archived" if status is Lifecycle.ARCHIVED else "customer.unarchived"
-        fence = Put(compiled, AtRevision(number=snapshot.version))
-        return _write(ports, cause, before, after, action, fence)
+        return _write(ports, cause, before, after, action, _compiled(ports, after, snapshot))
 
     return retried(attempt)
+
+
+def _compiled(ports: Ports, after: Customer, snapshot: Snapshot | None) -> Put:
+    """The customer's snapshot as it becomes, on condition of the one that was read."""
+    if snapshot is None:
+        raise NotFoundError("customer", after.id)
+    subscriptions = all_within(ports.store, Subscription, after.id)
+    compiled = compile_for(ports, after, subscriptions, version=snapshot.version + 1)
+    return Put(compiled, AtRevision(number=snapshot.version))
 
 
 def _write(
@@ -139,6 +149,7 @@ def _audited(customer: Customer) -> dict[str, object]:
         "status": customer.status,
         "country": customer.country,
         "currency": customer.currency,
+        "timezone": customer.timezone,
         "metadata": customer.metadata,
         "has_email": customer.email is not None,
         "has_name": customer.name is not None,

@@ -50,6 +50,7 @@ def give_grant(
     customer_id: CustomerId,
     entitlement: Entitlement,
     *,
+    resource_id: str | None = None,
     expires_at: datetime | None = None,
     reason: str | None = None,
 ) -> Grant:
@@ -75,6 +76,7 @@ def give_grant(
             id=grant_id,
             customer_id=customer_id,
             entitlement=entitlement,
+            resource_id=resource_id,
             expires_at=expires_at,
             reason=reason,
             created_at=now,
@@ -185,6 +187,7 @@ def _audited(grant: Grant) -> dict[str, object]:
     return {
         "customer_id": grant.customer_id,
         "entitlement": grant.entitlement,
+        "resource_id": grant.resource_id,
         "expires_at": grant.expires_at,
         "revoked_at": grant.revoked_at,
     }

@@ -29,6 +29,7 @@ def test_grant_is_made_read_listed_extended_and_revoked(shop: World) -> None:
         "object": "grant",
         "id": "",
         "customer_id": "acme",
+        "resource_id": None,
         "feature_id": "sso",
         "value": True,
         "values": [],

@@ -84,6 +84,7 @@ def test_create_customer_keeps_personal_data_out_of_the_audit_log() -> None:
         "status": "active",
         "country": "DE",
         "currency": "eur",
+        "timezone": None,
         "metadata": {},
         "has_email": True,
         "has_name": True,
