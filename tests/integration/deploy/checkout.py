@@ -95,8 +95,8 @@ class Checkout:
         done = subprocess.run(
             [
                 *(sys.executable, str(CHALICE), "--project-dir", project, verb),
+                *("--stage", self.stage),
                 *arguments,
-                *(("--stage", self.stage) if verb != "package" else ()),
             ],
             env=environment,
             capture_output=True,
