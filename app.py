@@ -21,7 +21,9 @@ from chalicelib.api import (
     grants,
     health,
     migrations,
+    paywall,
     plans,
+    portal,
     products,
     reconciliations,
     reservations,
@@ -43,6 +45,8 @@ SELLING = (
     subscriptions,
     subscription_changes,
     checkout_sessions,
+    paywall,
+    portal,
     webhooks,
 )
 OPERATIONS = (

@@ -441,6 +441,20 @@ class ChangePreviews(Protocol):
 
 
 @runtime_checkable
+class CustomerPortal(Protocol):
+    """The ability to show customers their invoices and payment methods on a page of the provider's."""
+
+    def open_portal(self, customer_billing_id: str, return_url: str) -> str:
+        """The address of the customer's page; it is good for a short time and leads back to `return_url`."""
+        ...
+
+
+@runtime_checkable
+class PortalProvider(BillingProvider, CustomerPortal, Protocol):
+    """A provider with a page for customers."""
+
+
+@runtime_checkable
 class CheckoutProvider(BillingProvider, HostedCheckout, Protocol):
     """A provider with a payment page."""
 

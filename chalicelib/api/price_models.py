@@ -1,7 +1,7 @@
 """Prices over HTTP: whole minor units as numbers, fractions of one as decimal text."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -88,25 +88,39 @@ class PriceIn(PriceFields):
         )
 
 
-class PriceOut(PriceFields):
-    """A price, and where billing providers have it."""
+class ShownPrice(PriceFields):
+    """A price as customers may see it."""
 
     id: str
+
+    @classmethod
+    def from_domain(cls, price: Price) -> "ShownPrice":
+        """The price as it is shown to anybody."""
+        return cls(**_shown(price))
+
+
+class PriceOut(ShownPrice):
+    """A price, and where billing providers have it."""
+
     billing: tuple[BillingLinkOut, ...]
 
 
 def price_from_domain(price: Price, view: PackageView) -> PriceOut:
     """The price as it is shown in this view of its package."""
-    return PriceOut(
-        id=price.id,
-        model=price.model,
-        billing_period=price.billing_period,
-        interval_count=price.interval_count,
-        currency=price.currency,
-        amount=price.amount,
-        amount_decimal=_text(price.amount_decimal),
-        tiers_mode=price.tiers_mode,
-        tiers=tuple(
+    return PriceOut(**_shown(price), billing=links_from_domain(view.price_billing(price)))
+
+
+def _shown(price: Price) -> dict[str, Any]:
+    return {
+        "id": price.id,
+        "model": price.model,
+        "billing_period": price.billing_period,
+        "interval_count": price.interval_count,
+        "currency": price.currency,
+        "amount": price.amount,
+        "amount_decimal": _text(price.amount_decimal),
+        "tiers_mode": price.tiers_mode,
+        "tiers": tuple(
             TierModel(
                 up_to=tier.up_to,
                 unit_amount=tier.unit_amount,
@@ -115,13 +129,12 @@ def price_from_domain(price: Price, view: PackageView) -> PriceOut:
             )
             for tier in price.tiers
         ),
-        block_size=price.block_size,
-        feature_id=price.feature_id,
-        min_quantity=price.min_quantity,
-        max_quantity=price.max_quantity,
-        country=price.country,
-        billing=links_from_domain(view.price_billing(price)),
-    )
+        "block_size": price.block_size,
+        "feature_id": price.feature_id,
+        "min_quantity": price.min_quantity,
+        "max_quantity": price.max_quantity,
+        "country": price.country,
+    }
 
 
 def _decimal(text: str | None) -> Decimal | None:

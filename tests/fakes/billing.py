@@ -414,7 +414,7 @@ class FakeProvider:
 
 @dataclass(slots=True)
 class FakeBillingProvider(FakeProvider):
-    """A `CheckoutProvider` of every mode that also charges usage (`UsageCharging`): a customer pays first.
+    """A `CheckoutProvider` of every mode that also charges usage and has a `CustomerPortal`: a customer pays first.
 
     `foreign` is what others made there (`CatalogSource`); `history` what it notified of, newest last
     (`EventHistory`), in pages of two.
@@ -509,6 +509,16 @@ class FakeBillingProvider(FakeProvider):
             return billing_id
 
         return self._checkout_now(self._create(call, create))
+
+    def open_portal(self, customer_billing_id: str, return_url: str) -> str:
+        def open_page() -> str:
+            held = self.customers.get(customer_billing_id)
+            if held is None or held.deleted:
+                raise _missing("customer", customer_billing_id)
+            return f"https://billing.example/portal/{customer_billing_id}?return={return_url}"
+
+        answer: str = self._set(Call("open_portal", (customer_billing_id, return_url)), open_page)
+        return answer
 
     def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
         self._read("get_checkout", billing_id)

@@ -9,6 +9,7 @@ from tests.contract.billing_provider.worlds import (
     FakeDirectWorld,
     FakeWorld,
     ManualWorld,
+    PortalWorld,
     RemoteWorld,
     StripeWorld,
     World,
@@ -35,6 +36,12 @@ def remote_world(request: pytest.FixtureRequest) -> RemoteWorld:
 @pytest.fixture(params=[FakeWorld, StripeWorld], ids=["fake", "stripe"])
 def checkout_world(request: pytest.FixtureRequest) -> CheckoutWorld:
     made: CheckoutWorld = request.param()
+    return made
+
+
+@pytest.fixture(params=[FakeWorld, StripeWorld], ids=["fake", "stripe"])
+def portal_world(request: pytest.FixtureRequest) -> PortalWorld:
+    made: PortalWorld = request.param()
     return made
 
 

@@ -23,6 +23,7 @@ from chalicelib.ports import (
     CheckoutProvider,
     DirectProvider,
     EmbeddedCheckout,
+    PortalProvider,
 )
 from infra.local.stripe_stand_in.core import StandIn
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessClient
@@ -140,6 +141,13 @@ class EmbeddedWorld(RemoteWorld, Protocol):
 
     def pay(self, checkout_id: str) -> None:
         """The customer pays the open checkout."""
+
+
+class PortalWorld(RemoteWorld, Protocol):
+    """The provider has a page for customers."""
+
+    @property
+    def provider(self) -> PortalProvider: ...
 
 
 class DirectWorld(World, Protocol):

@@ -100,7 +100,7 @@ def test_operation_without_its_scope_is_forbidden(shop: Shop, described: Describ
     scope = Scope(described.scope or "")
     keys = {
         "all-but-it": shop.without[scope],
-        "publishable": shop.publishable,
+        **({"publishable": shop.publishable} if scope is not Scope.PAYWALL_READ else {}),
         **{other.value: token for other, token in shop.scoped.items() if other is not scope},
     }
     for name, token in keys.items():
@@ -185,7 +185,15 @@ def test_operations_that_take_tokens_are_known() -> None:
         "POST /v1/checkout_sessions",
         "GET /v1/checkout_sessions/{session_id}",
         "POST /v1/checkout_sessions/{session_id}/expire",
+        "GET /v1/paywall",
+        "GET /v1/customers/{customer_id}/portal",
+        "POST /v1/customers/{customer_id}/portal_session",
     }
+
+
+def test_publishable_key_is_let_in_to_the_paywall_alone(shop: Shop) -> None:
+    let_in = {one.name for one in SECURED if asked(shop, one, shop.publishable, "").status != 403}
+    assert let_in == {"GET /v1/paywall"}
 
 
 def test_matrix_covers_every_operation() -> None:

@@ -19,6 +19,7 @@ from chalicelib.adapters.billing.stripe.history import StripeHistory
 from chalicelib.adapters.billing.stripe.lifecycle import StripeLifecycle
 from chalicelib.adapters.billing.stripe.meters import StripeMeters
 from chalicelib.adapters.billing.stripe.moves import StripeMoves
+from chalicelib.adapters.billing.stripe.portal import StripePortal
 from chalicelib.adapters.billing.stripe.previews import StripePreviews
 from chalicelib.adapters.billing.stripe.refunds import StripeRefunds
 from chalicelib.adapters.billing.stripe.throttle import Throttle
@@ -75,6 +76,7 @@ class StripeProvider:
         self._moves = StripeMoves(connection, self._customers)
         self._lifecycle = StripeLifecycle(connection, self._customers, self._moves)
         self._refunds = StripeRefunds(connection, self._customers)
+        self._portal = StripePortal(connection)
         self._previews = StripePreviews(connection, self._customers)
 
     @property
@@ -161,6 +163,10 @@ class StripeProvider:
     ) -> ProviderCheckout:
         """See `EmbeddedCheckout`."""
         return self._checkout.open(request, idempotency_key)
+
+    def open_portal(self, customer_billing_id: str, return_url: str) -> str:
+        """See `CustomerPortal`."""
+        return self._portal.open(customer_billing_id, return_url)
 
     def get_checkout(self, billing_id: str) -> ProviderCheckout | None:
         """See `HostedCheckout`."""

@@ -1,0 +1,20 @@
+"""A preview of no change at all is what comes next by itself."""
+
+from chalicelib.domain.price_moves import Proration
+from chalicelib.ports import ChangePreviews
+from tests.contract.billing_provider.samples import subscribed
+from tests.contract.billing_provider.worlds import StripeWorld
+
+
+def test_preview_of_no_change_is_the_next_regular_invoice() -> None:
+    world = StripeWorld()
+    held = subscribed(world)
+    assert isinstance(world.provider, ChangePreviews)
+    told = world.provider.preview_moves(
+        held.billing_id, (), proration=Proration.NONE, at_period_end=True
+    )
+    assert told.now is None
+    assert told.following is not None
+    assert told.following.at == held.current_period_end
+    assert told.following.total == 1000 + 3 * 700
+    assert not any(line.is_proration for line in told.following.lines)
