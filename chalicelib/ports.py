@@ -16,6 +16,7 @@ from chalicelib.domain.billing import (
     ProviderEvent,
     ProviderEvents,
     ProviderSubscription,
+    ProviderSubscriptions,
     RefundedPayment,
     SubscriptionRequest,
 )
@@ -509,6 +510,28 @@ class CatalogSource(Protocol):
 
     def foreign_catalog(self) -> ForeignCatalog:
         """Everything there, archived and managed by us too, as it is now."""
+        ...
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """The ability to carry our names for things: they stand beside whatever else is written there."""
+
+    def mark_customer(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        """The customer carries this metadata, too."""
+        ...
+
+    def mark_subscription(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        """The subscription carries this metadata, too."""
+        ...
+
+
+@runtime_checkable
+class SubscriptionListing(Protocol):
+    """The ability to tell of every subscription, whoever has it."""
+
+    def live_subscriptions(self, cursor: str | None) -> ProviderSubscriptions:
+        """Those that have not ended, page by page; what waits for one need not be told."""
         ...
 
 

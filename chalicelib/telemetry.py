@@ -55,6 +55,7 @@ LOGGED_FIELDS: Final = frozenset(
         "subscription_id",
         "sync_tasks",
         "task_id",
+        "unreadable",
         "why",
         "worker",
     }
@@ -132,6 +133,7 @@ METRICS: Final[Mapping[str, tuple[Metric, ...]]] = {
     "billing_event_given_up": (Metric("billing_events_failed", "Count", _always),),
     "billing_event_quarantined": (Metric("billing_events_failed", "Count", _always),),
     "drift": (Metric("drifts", "Count", _always),),
+    "duplicate_settled": (Metric("duplicates_settled", "Count", _always),),
     "reconciliation_ended": (
         Metric("reconciliations_succeeded", "Count", _one_if(lambda f: f["status"] == "succeeded")),
         Metric("reconciliations_failed", "Count", _one_if(lambda f: f["status"] == "failed")),

@@ -10,6 +10,7 @@ from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.reconciliations import (
+    Drift,
     DriftAction,
     DriftKind,
     DriftPolicy,
@@ -38,7 +39,10 @@ class DriftOut(Wire):
 
 
 class ReconciliationOut(Wire):
-    """A run and its report; `drifts_omitted` are counted but not listed."""
+    """A run and its report; `drifts_omitted` are counted but not listed.
+
+    `standing` is what the run before has reported already and nobody has acted on: no news, but still so.
+    """
 
     object: Literal["reconciliation"] = "reconciliation"
     id: str
@@ -49,8 +53,19 @@ class ReconciliationOut(Wire):
     finished_at: datetime | None
     counts: dict[str, int]
     drifts: tuple[DriftOut, ...]
+    standing: tuple[DriftOut, ...]
     drifts_omitted: int
     error: str | None
+
+
+def _drift(drift: Drift) -> DriftOut:
+    return DriftOut(
+        kind=drift.kind,
+        entity=drift.entity,
+        ours=dict(drift.ours) if drift.ours is not None else None,
+        theirs=dict(drift.theirs) if drift.theirs is not None else None,
+        action=drift.action,
+    )
 
 
 def from_domain(run: Reconciliation) -> ReconciliationOut:
@@ -63,16 +78,8 @@ def from_domain(run: Reconciliation) -> ReconciliationOut:
         started_at=run.started_at,
         finished_at=run.finished_at,
         counts=dict(run.counts),
-        drifts=tuple(
-            DriftOut(
-                kind=drift.kind,
-                entity=drift.entity,
-                ours=dict(drift.ours) if drift.ours is not None else None,
-                theirs=dict(drift.theirs) if drift.theirs is not None else None,
-                action=drift.action,
-            )
-            for drift in run.drifts
-        ),
+        drifts=tuple(_drift(drift) for drift in run.drifts),
+        standing=tuple(_drift(drift) for drift in run.standing),
         drifts_omitted=run.drifts_omitted,
         error=run.error,
     )

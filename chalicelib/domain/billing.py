@@ -248,7 +248,7 @@ class ProviderChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSubscription:
-    """A subscription as the provider holds it; `status` is already in our words.
+    """A subscription as the provider holds it; `status` is already in our words, `live` says if its money is real.
 
     `past_due_since` is when the invoice that is not paid was due, set while the status is `past_due`.
     """
@@ -269,6 +269,7 @@ class ProviderSubscription:
     scheduled: ProviderChange | None = None
     url: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    live: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +334,14 @@ class RefundedPayment:
 
     amount: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSubscriptions:
+    """Part of all that a provider bills."""
+
+    subscriptions: tuple[ProviderSubscription, ...]
+    next_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

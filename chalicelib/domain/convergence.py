@@ -25,7 +25,15 @@ from chalicelib.domain.provider_items import (
     unbilled_addons,
 )
 from chalicelib.domain.reconciliations import Drift
-from chalicelib.domain.subscription_drift import changes, duplicates, unmanaged, vanished
+from chalicelib.domain.subscription_drift import (
+    changes,
+    duplicates,
+    foreign_lines,
+    foreign_schedule,
+    unmanaged,
+    unmarked,
+    vanished,
+)
 from chalicelib.domain.subscriptions import (
     ENDED,
     ScheduledChange,
@@ -95,6 +103,9 @@ def converge(
             changed.append((before, after))
             drifts += changes(before, after)
         taken[after.id] = after
+        if not has_ended:
+            drifts += _left_as_it_is(before, after, truth, environment)
+            drifts += foreign_lines(after, truth, owners)
     seen = {truth.billing_id for truth in present}
     for held in by_billing_id.values():
         if held.billing_id not in seen and held.is_live:
@@ -113,6 +124,23 @@ def converge(
     subscriptions = tuple(taken[key] for key in sorted(taken))
     drifts += duplicates(subscriptions)
     return Convergence(subscriptions=subscriptions, changed=tuple(changed), drifts=tuple(drifts))
+
+
+def _left_as_it_is(
+    before: Subscription | None, after: Subscription, truth: ProviderSubscription, environment: str
+) -> Iterable[Drift]:
+    """What differs at the provider and changes nothing of ours."""
+    if truth.scheduled is not None and after.scheduled_change is None:
+        yield foreign_schedule(after, truth.scheduled)
+    marks = {
+        METADATA_ID: after.id,
+        METADATA_TYPE: "subscription",
+        METADATA_ENVIRONMENT: environment,
+        METADATA_CUSTOMER: after.customer_id,
+    }
+    made_by_hand = after.id == derived_id("subs_", after.provider or "", truth.billing_id)
+    if before is not None and not made_by_hand and not marks.items() <= truth.metadata.items():
+        yield unmarked(after, marks, truth.metadata)
 
 
 def _with_successors(

@@ -34,6 +34,7 @@ class DriftKind(StrEnum):
     SUBSCRIPTION_STATUS = "subscription_status"
     SUBSCRIPTION_PERIOD = "subscription_period"
     SUBSCRIPTION_PLAN = "subscription_plan"
+    SUBSCRIPTION_PRICE = "subscription_price"
     SUBSCRIPTION_QUANTITY = "subscription_quantity"
     SUBSCRIPTION_CANCELLATION = "subscription_cancellation"
     SUBSCRIPTION_SCHEDULE = "subscription_schedule"
@@ -41,7 +42,12 @@ class DriftKind(StrEnum):
     SUBSCRIPTION_UNMANAGED = "subscription_unmanaged"
     SUBSCRIPTION_DUPLICATE = "subscription_duplicate"
     SUBSCRIPTION_VANISHED = "subscription_vanished"
+    SUBSCRIPTION_METADATA = "subscription_metadata"
+    SUBSCRIPTION_STRAY = "subscription_stray"
     CUSTOMER_DELETED = "customer_deleted"
+    CUSTOMER_UNKNOWN = "customer_unknown"
+    CUSTOMER_METADATA = "customer_metadata"
+    LIVEMODE = "livemode"
     PRODUCT_MISSING = "product_missing"
     PRODUCT_CHANGED = "product_changed"
     PRODUCT_METADATA = "product_metadata"
@@ -102,6 +108,7 @@ class Phase(StrEnum):
     CATALOG = "catalog"
     COUPONS = "coupons"
     CUSTOMERS = "customers"
+    STRAYS = "strays"
     HISTORY = "history"
     EVENTS = "events"
 
@@ -110,7 +117,8 @@ class Phase(StrEnum):
 class Reconciliation:
     """One run, spread over as many invocations as it needs: `phase` and `cursor` say where the next one goes on.
 
-    Notifications are looked for from `events_since` on.
+    Notifications are looked for from `events_since` on. `drifts` are news; `standing` is what the run before has
+    reported in the same words and nobody has acted on.
     """
 
     id: str
@@ -122,6 +130,7 @@ class Reconciliation:
     events_since: datetime | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     drifts: tuple[Drift, ...] = ()
+    standing: tuple[Drift, ...] = ()
     drifts_omitted: int = 0
     error: str | None = None
     started_at: datetime
@@ -133,3 +142,9 @@ class Reconciliation:
     def identity(self) -> tuple[str, ...]:
         """What tells one run from another; ids sort by time."""
         return (self.id,)
+
+    @property
+    def left(self) -> tuple[Drift, ...]:
+        """What this run leaves as it is."""
+        told = (drift for drift in self.drifts if drift.action is DriftAction.REPORTED)
+        return (*self.standing, *told)

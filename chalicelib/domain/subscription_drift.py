@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from chalicelib.domain.billing import ProviderSubscription
+from chalicelib.domain.billing import ProviderChange, ProviderSubscription
 from chalicelib.domain.plain import plain
 from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind
 from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription, SubscriptionStatus
@@ -66,6 +66,42 @@ def changes(before: Subscription | None, after: Subscription) -> Iterable[Drift]
 def vanished(held: Subscription) -> Drift:
     """The provider has nothing of the subscription's id any more."""
     return _drift(DriftKind.SUBSCRIPTION_VANISHED, held, {"status": held.status}, None)
+
+
+def foreign_lines(
+    held: Subscription, truth: ProviderSubscription, owners: Mapping[str, object]
+) -> Iterable[Drift]:
+    """What a subscription of ours charges by prices that are none of ours."""
+    prices = sorted(
+        item.price_billing_id for item in truth.items if item.price_billing_id not in owners
+    )
+    if 0 < len(prices) < len(truth.items):
+        theirs = {"billing_id": truth.billing_id, "prices": prices}
+        yield _drift(DriftKind.SUBSCRIPTION_PRICE, held, None, theirs, DriftAction.REPORTED)
+
+
+def foreign_schedule(held: Subscription, coming: ProviderChange) -> Drift:
+    """Somebody at the provider has planned what is no plan of ours: with it this one would end."""
+    prices = sorted(item.price_billing_id for item in coming.items)
+    return _drift(
+        DriftKind.SUBSCRIPTION_SCHEDULE,
+        held,
+        None,
+        {"at": coming.at.isoformat(), "prices": prices},
+        DriftAction.REPORTED,
+    )
+
+
+def unmarked(held: Subscription, marks: Mapping[str, str], theirs: Mapping[str, str]) -> Drift:
+    """The provider's subscription does not say any more that it is this one of ours."""
+    lost = {key: text for key, text in marks.items() if theirs.get(key) != text}
+    return _drift(
+        DriftKind.SUBSCRIPTION_METADATA,
+        held,
+        {"billing_id": held.billing_id, "metadata": lost},
+        {"billing_id": held.billing_id, "metadata": {key: theirs.get(key) for key in lost}},
+        DriftAction.REPORTED,
+    )
 
 
 def surplus(subscriptions: Iterable[Subscription]) -> Iterable[tuple[Subscription, Subscription]]:

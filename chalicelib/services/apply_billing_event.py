@@ -68,12 +68,15 @@ def _why_ignored(ports: Ports, event: ProviderEvent, *, fetched: bool) -> str | 
     return None
 
 
-def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEvent:
+def apply_billing_event(
+    ports: Ports, cause: Cause, event_id: str, *, settles: bool = True
+) -> BillingEvent:
     """The customer that the event is about has converged, and the event is marked in the same commit.
 
     An event whose customer is not known (yet) stays pending, with the reason: the link may be stored a moment
     later; after three days it has failed, and can be replayed. What no retry can cure is marked failed, too;
-    anything else is raised and the event stays pending.
+    anything else is raised and the event stays pending. A second paid subscription that shows is settled, unless
+    nothing may be changed at the provider now.
     """
     event = ports.store.get(BillingEvent, event_id)
     if event is None:
@@ -106,7 +109,8 @@ def apply_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEve
     except (ProviderRefusedError, NotFoundError) as error:
         ports.monitor.event("billing_event_failed", event_id=event.id, code=error.code)
         return _mark(ports, event, BillingEventStatus.FAILED, error.detail)
-    settle_soon(ports, cause, customer_id, event.provider, converged.drifts)
+    if settles:
+        settle_soon(ports, cause, customer_id, event.provider, converged.drifts)
     return done
 
 
@@ -151,7 +155,7 @@ def _park(ports: Ports, event: BillingEvent) -> BillingEvent:
     if not event.is_given_up_at(ports.clock.now()):
         return _mark(ports, event, BillingEventStatus.PENDING, UNKNOWN_CUSTOMER)
     ports.monitor.event(
-        "billing_event_given_up", event_id=event.id, customer=event.customer_billing_id
+        "billing_event_given_up", event_id=event.id, billing_id=event.customer_billing_id
     )
     return _mark(ports, event, BillingEventStatus.FAILED, UNKNOWN_CUSTOMER)
 

@@ -12,7 +12,7 @@ from chalicelib.domain.billing import CheckoutStatus, ProviderSubscription
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.convergence import Convergence, converge
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.errors import NotFoundError, StoreConflictError
+from chalicelib.domain.errors import NotFoundError, ProviderRefusedError, StoreConflictError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.reconciliations import Drift
 from chalicelib.domain.snapshots import Snapshot
@@ -26,6 +26,7 @@ from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
 
+WRONG_MODE: Final = "wrong_mode"
 # Each try loses only to a writer that finished; more tries than writers can plausibly race.
 _TRIES: Final = 6
 # A commit takes 100 writes; a changed subscription needs up to four, the rest is the snapshot's and the caller's.
@@ -145,7 +146,14 @@ def _fetch(
         found = provider.get_subscription(hinted)
         if found is not None and found.customer_billing_id == customer_billing_id:
             asked.append(found)
-    return (*listed, *(truth for truth in asked if truth is not None))
+    truths = (*listed, *(one for one in asked if one is not None))
+    if any(one.live not in (None, ports.environment.live) for one in truths):
+        # Nothing of the customer's is believed: with the wrong key everything else would be wrong, too.
+        raise ProviderRefusedError(
+            f"{provider_name} shows subscriptions of the other mode: test and live never mix.",
+            provider_code=WRONG_MODE,
+        )
+    return truths
 
 
 def _subscription_writes(ports: Ports, cause: Cause, result: Convergence) -> Iterable[Write]:

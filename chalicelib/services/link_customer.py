@@ -1,6 +1,7 @@
 """Making a customer known to a billing provider, once, and keeping its details there current."""
 
 from dataclasses import replace
+from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import BillingLink, ProviderCustomer, SyncStatus
@@ -12,6 +13,8 @@ from chalicelib.domain.references import Reference, customer_namespace
 from chalicelib.ports import Absent, Anyhow, AtRevision, BillingProvider, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.optimistic import retried
+
+UNKNOWN: Final = "unknown_customer"
 
 
 def link_customer(ports: Ports, customer: Customer, provider: BillingProvider) -> str:
@@ -78,7 +81,7 @@ def refuse_strangers_account(provider: BillingProvider, billing_id: str) -> Prov
     if found is None:
         raise ProviderRefusedError(
             f"{provider.name} does not know the customer {billing_id!r}: is this another account's key?",
-            provider_code="unknown_customer",
+            provider_code=UNKNOWN,
         )
     return found
 
@@ -119,19 +122,12 @@ def push_details(ports: Ports, customer_id: str, provider: BillingProvider) -> N
 def _create(
     ports: Ports, customer: Customer, provider: BillingProvider, gone: str | None = None
 ) -> str:
-    environment = ports.environment
-    metadata = entity_metadata(
-        "customer",
-        customer.id,
-        f"customers/{customer.id}",
-        environment=environment.name,
-        public_url=environment.public_url,
-    )
-    key = f"paygrade:{environment.name}:customer:{customer.id}"
-    made = provider.ensure_customer(metadata, key)
+    key = f"paygrade:{ports.environment.name}:customer:{customer.id}"
+    made = provider.ensure_customer(customer_marks(ports, customer.id), key)
     link = _link_to(ports, customer, provider.name, made)
+    also = () if gone is None else (_relinked(ports, customer, link, gone),)
     try:
-        _store(ports, customer, link)
+        _store(ports, customer, link, *also)
     except StoreConflictError:
         # Somebody changed the customer since we read it; that may have been another worker linking it.
         current = ports.store.get(Customer, customer.id)
@@ -140,7 +136,7 @@ def _create(
         theirs = current.billing_id(provider.name)
         if theirs is not None and theirs != gone:
             return theirs
-        _store(ports, current, link)
+        _store(ports, current, link, *also)
     return made.billing_id
 
 
@@ -182,11 +178,36 @@ def _link_to(
     )
 
 
-def _store(ports: Ports, customer: Customer, link: BillingLink) -> None:
+def _relinked(ports: Ports, customer: Customer, link: BillingLink, gone: str) -> Put:
+    cause = Cause(
+        actor=f"provider:{link.provider}",
+        request_id=gone,
+        operation_id=f"relink:{customer.id}:{link.billing_id}",
+    )
+    before = {"provider": link.provider, "billing_id": gone}
+    after = {"provider": link.provider, "billing_id": link.billing_id}
+    audit = entry(ports, cause, f"customer:{customer.id}", "customer.relinked", before, after)
+    return Put(audit, Absent())
+
+
+def customer_marks(ports: Ports, customer_id: str) -> dict[str, str]:
+    """What the provider's customer carries, so that it leads to ours."""
+    return entity_metadata(
+        "customer",
+        customer_id,
+        f"customers/{customer_id}",
+        environment=ports.environment.name,
+        public_url=ports.environment.public_url,
+    )
+
+
+def _store(ports: Ports, customer: Customer, link: BillingLink, *also: Put) -> None:
     others = tuple(held for held in customer.links if held.provider != link.provider)
     linked = replace(customer, links=(*others, link), version=customer.version + 1)
     reference = _back_to(customer, link.provider, link.billing_id or "")
-    ports.store.commit(Put(linked, AtRevision(number=customer.version)), Put(reference, Anyhow()))
+    ports.store.commit(
+        Put(linked, AtRevision(number=customer.version)), Put(reference, Anyhow()), *also
+    )
 
 
 def _back_to(customer: Customer, provider_name: str, billing_id: str) -> Reference:

@@ -4,13 +4,17 @@ A run goes through its phases page by page. After each page its record says wher
 off anywhere: the next invocation repeats at most one page, and comparing twice changes nothing.
 """
 
+import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.errors import NotFoundError, StoreConflictError
+from chalicelib.domain.plain import plain
 from chalicelib.domain.reconciliations import (
+    Drift,
     DriftPolicy,
     Phase,
     Reconciliation,
@@ -22,6 +26,7 @@ from chalicelib.services.reconcile_pages import PAGES
 from chalicelib.services.reconcile_parts import Page
 
 _DRIFTS_KEPT: Final = 300
+_RUNS_LOOKED_AT: Final = 20
 # What one page may take at worst: with less than this left the next invocation goes on.
 _PAGE_SECONDS: Final = 15.0
 # A run that has not moved for so long has lost its message: it is sent again, and in the end given up, so that
@@ -88,20 +93,36 @@ def continue_reconciliation(
     run = ports.store.get(Reconciliation, run_id)
     if run is None:
         raise NotFoundError("reconciliation", run_id)
+    before = _left_before(ports, run)
     while run.status is ReconciliationStatus.RUNNING:
         if deadline.remaining_seconds() < _PAGE_SECONDS:
             _send(ports, run)
             return run
         page = PAGES[run.phase](ports, cause, run)
         try:
-            run = _advance(ports, run, page)
+            run = _advance(ports, run, page, before)
         except StoreConflictError:
             # A second delivery of the message works on the same run; one of the two is enough.
             return ports.store.get(Reconciliation, run_id) or run
     return run
 
 
-def _advance(ports: Ports, run: Reconciliation, page: Page) -> Reconciliation:
+def _left_before(ports: Ports, run: Reconciliation) -> tuple[Drift, ...]:
+    """What the last run that came to its end has left as it is."""
+    runs = ports.store.list_within(Reconciliation, limit=_RUNS_LOOKED_AT, newest_first=True).items
+    ended = (one for one in runs if one.id < run.id and one.finished_at is not None)
+    last = next(ended, None)
+    return last.left if last is not None else ()
+
+
+def _words(drift: Drift) -> str:
+    """What a reader of the report would see, the same for the same drift."""
+    return json.dumps(plain(drift), sort_keys=True)
+
+
+def _advance(
+    ports: Ports, run: Reconciliation, page: Page, before: Iterable[Drift]
+) -> Reconciliation:
     phases = list(Phase)
     following = phases[phases.index(run.phase) + 1 :]
     is_last = page.cursor is None and not following
@@ -110,11 +131,16 @@ def _advance(ports: Ports, run: Reconciliation, page: Page) -> Reconciliation:
         counts[name] = counts.get(name, 0) + number
     for name in page.away:
         counts[_without(name)] = counts.get(_without(name), 0) + 1
-    for drift in page.drifts:
+    told = {_words(drift) for drift in before}
+    standing = tuple(drift for drift in page.drifts if _words(drift) in told)
+    news = tuple(drift for drift in page.drifts if _words(drift) not in told)
+    if standing:
+        counts["standing"] = counts.get("standing", 0) + len(standing)
+    for drift in news:
         counts["drifts"] = counts.get("drifts", 0) + 1
         counts[drift.action] = counts.get(drift.action, 0) + 1
         ports.monitor.event("drift", kind=drift.kind, entity=drift.entity, action=drift.action)
-    drifts = (*run.drifts, *page.drifts)
+    drifts = (*run.drifts, *news)
     now = ports.clock.now()
     missed = [name for name in ports.providers.names() if _without(name) in counts]
     ended = ReconciliationStatus.FAILED if missed else ReconciliationStatus.SUCCEEDED
@@ -126,6 +152,7 @@ def _advance(ports: Ports, run: Reconciliation, page: Page) -> Reconciliation:
         cursor=page.cursor,
         counts=counts,
         drifts=drifts[:_DRIFTS_KEPT],
+        standing=(*run.standing, *standing)[:_DRIFTS_KEPT],
         drifts_omitted=run.drifts_omitted + max(0, len(drifts) - _DRIFTS_KEPT),
         updated_at=now,
         finished_at=now if is_last else None,

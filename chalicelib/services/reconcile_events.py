@@ -13,12 +13,13 @@ from chalicelib.domain.reconciliations import (
     Drift,
     DriftAction,
     DriftKind,
+    DriftPolicy,
     Reconciliation,
     ReconciliationStatus,
 )
 from chalicelib.ports import EventHistory, Ports
 from chalicelib.services.apply_billing_event import apply_billing_event, keep_billing_event
-from chalicelib.services.reconcile_parts import PAGE_SIZE, STUCK, Answering, Page
+from chalicelib.services.reconcile_parts import PAGE_SIZE, STUCK, Answering, Page, next_provider
 
 # As long as a provider itself goes on trying to deliver; what is older was compared by state when we began.
 _FIRST_LOOK_BACK: Final = timedelta(days=3)
@@ -46,16 +47,12 @@ def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Pa
         for name in ports.providers.names()
         if isinstance(provider := ports.providers.get(name), EventHistory)
     }
-    name, _, inner = (cursor or "").partition("|")
-    name = name or next(iter(able), "")
-    if since is None or name not in able:
+    name, inner, following = next_provider(tuple(able), cursor)
+    if since is None or name is None:
         return Page(counts={"events_missed": 0})
-    names = list(able)
-    rest = names[names.index(name) + 1 :]
-    following = f"{rest[0]}|" if rest else None
     answering = Answering(ports)
     try:
-        page = able[name].past_events(since, inner or None)
+        page = able[name].past_events(since, inner)
     except DomainError as error:
         answering.pass_over(f"history:{name}", name, error)
         return Page(counts={"failed": 1}, cursor=following, away=answering.away)
@@ -78,7 +75,7 @@ def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Pa
                 )
             )
     if page.unreadable:
-        ports.monitor.event("billing_events_unreadable", provider=name, number=page.unreadable)
+        ports.monitor.event("billing_events_unreadable", provider=name, unreadable=page.unreadable)
     return Page(
         drifts=tuple(drifts),
         counts={"events_missed": len(drifts)},
@@ -86,12 +83,13 @@ def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Pa
     )
 
 
-def event_page(ports: Ports, cause: Cause, cursor: str | None) -> Page:
+def event_page(ports: Ports, cause: Cause, run: Reconciliation) -> Page:
     """Some of the events that wait were applied; parked ones no more often than the sweep would."""
     page = ports.store.find_by(
-        BillingEvent, "status", BillingEventStatus.PENDING, limit=PAGE_SIZE, cursor=cursor
+        BillingEvent, "status", BillingEventStatus.PENDING, limit=PAGE_SIZE, cursor=run.cursor
     )
     now = ports.clock.now()
+    settles = run.policy is DriftPolicy.RESTORE
     drifts: list[Drift] = []
     failed = 0
     answering = Answering(ports)
@@ -101,7 +99,7 @@ def event_page(ports: Ports, cause: Cause, cursor: str | None) -> Page:
         applied = event
         if not event.is_parked or event.is_due_at(now):
             try:
-                applied = apply_billing_event(ports, cause, event.id)
+                applied = apply_billing_event(ports, cause, event.id, settles=settles)
             except DomainError as error:
                 answering.pass_over(f"billing_event:{event.id}", event.provider, error)
                 failed += 1

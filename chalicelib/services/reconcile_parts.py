@@ -1,6 +1,6 @@
 """What the pages of a reconciliation are made with."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -52,6 +52,18 @@ class Answering:
             self._ports.monitor.event("reconcile_provider_away", provider=name, code=error.code)
             return
         self._ports.monitor.event("reconcile_object_failed", entity=entity, code=error.code)
+
+
+def next_provider(
+    names: Sequence[str], cursor: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """Whose turn it is by the cursor, where in its list, and the cursor with which the one after it begins."""
+    name, _, inner = (cursor or "").partition("|")
+    name = name or next(iter(names), "")
+    if name not in names:
+        return None, None, None
+    rest = names[names.index(name) + 1 :]
+    return name, inner or None, f"{rest[0]}|" if rest else None
 
 
 def named(differences: Iterable[Difference], entity: str, action: DriftAction) -> tuple[Drift, ...]:

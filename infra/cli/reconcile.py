@@ -41,7 +41,8 @@ def reconcile(
 ) -> int:
     """Compare everything with the billing providers and repair what differs.
 
-    Exit code 0: no drift. 2: drift was found (the report says what was repaired). 1: it failed.
+    Exit code 0: no drift. 2: drift was found, or is left from an earlier run (the report says what was
+    repaired). 1: it failed.
     """
     body = None if policy is None else {"policy": policy.value}
     run = session.api.post(path("reconciliations"), body)
@@ -60,7 +61,8 @@ def reconcile(
     _print_report(session, run)
     if run["status"] != "succeeded":
         return FAILURE
-    return DRIFT_FOUND if run["drifts"] or run["drifts_omitted"] else 0
+    found = run["drifts"] or run["drifts_omitted"] or run["standing"]
+    return DRIFT_FOUND if found else 0
 
 
 def _finished(session: Session, run: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
@@ -76,6 +78,12 @@ def _finished(session: Session, run: dict[str, Any], timeout_seconds: float) -> 
     return run
 
 
+def _nothing(run: Mapping[str, Any]) -> str:
+    if run["status"] != "succeeded":
+        return ""
+    return "No new drift." if run["standing"] else "No drift."
+
+
 def _print_report(session: Session, run: Mapping[str, Any]) -> None:
     output = session.output
     output.line(f"{run['id']} {run['status']}: {run['started_at']} to {run['finished_at']}")
@@ -89,7 +97,17 @@ def _print_report(session: Session, run: Mapping[str, Any]) -> None:
             (drift["kind"], drift["entity"], drift["ours"], drift["theirs"], drift["action"])
             for drift in run["drifts"]
         ],
-        empty="No drift." if run["status"] == "succeeded" else "",
+        empty=_nothing(run),
     )
+    if run["standing"]:
+        output.line("Reported before, and still so:")
+        output.table(
+            ("drift", "entity", "ours", "theirs"),
+            [
+                (drift["kind"], drift["entity"], drift["ours"], drift["theirs"])
+                for drift in run["standing"]
+            ],
+            empty="",
+        )
     if run["drifts_omitted"]:
         output.line(f"... and {run['drifts_omitted']} more.")

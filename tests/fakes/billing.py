@@ -27,6 +27,7 @@ from chalicelib.domain.billing import (
     ProviderEvents,
     ProviderItem,
     ProviderSubscription,
+    ProviderSubscriptions,
     SetDefaultPrice,
     SubscriptionRequest,
     UpdatePrice,
@@ -439,6 +440,36 @@ class FakeBillingProvider(FakeProvider):
         return ProviderEvents(
             events=tuple(known[:2]), next_cursor=known[1].id if len(known) > 2 else None
         )
+
+    def live_subscriptions(self, cursor: str | None) -> ProviderSubscriptions:
+        self._read("live_subscriptions", cursor)
+        live = [one for one in self.subscriptions.values() if one.status not in ENDED]
+        if cursor is not None:
+            ids = [one.billing_id for one in live]
+            live = live[ids.index(cursor) + 1 :]
+        return ProviderSubscriptions(
+            subscriptions=tuple(live[:100]),
+            next_cursor=live[99].billing_id if len(live) > 100 else None,
+        )
+
+    def mark_customer(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        def mark() -> None:
+            held = self.customers.get(billing_id)
+            if held is None or held.deleted:
+                raise _missing("customer", billing_id)
+            merged = {**held.metadata, **metadata}
+            self.customers[billing_id] = replace(held, metadata=merged)
+
+        self._set(Call("mark_customer", (billing_id, dict(metadata))), mark)
+
+    def mark_subscription(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        def mark() -> None:
+            held = self.subscriptions.get(billing_id)
+            if held is None:
+                raise _missing("subscription", billing_id)
+            self.edit_subscription(billing_id, metadata={**held.metadata, **metadata})
+
+        self._set(Call("mark_subscription", (billing_id, dict(metadata))), mark)
 
     def observe_meters(self, event_names: frozenset[str]) -> Mapping[str, ObservedMeter]:
         self._read("observe_meters", event_names)

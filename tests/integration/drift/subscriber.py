@@ -9,6 +9,13 @@ from chalicelib.services.converge_customer import converge_customer
 from tests.integration.drift.shop import CAUSE, Shop
 
 ORDER = {"customer_id": "acme", "plan_id": "pro", "billing_period": "month", "currency": "usd"}
+ADDON = {
+    "id": "storage",
+    "product_id": "app",
+    "name": "Storage",
+    "pricing_type": "paid",
+    "prices": [{"model": "flat_fee", "billing_period": "month", "currency": "usd", "amount": 500}],
+}
 
 
 class Subscriber:
@@ -19,15 +26,58 @@ class Subscriber:
         self.world = shop.world
         self.world.person("POST", "/_stand_in/deliveries", mode="drop")
         self.told("customers", {"id": "acme", "name": "Acme"})
-        self.told("subscriptions", ORDER)
-        [session] = self.world.store.all(CheckoutSession)
-        self.world.person("POST", f"/_stand_in/checkout_sessions/{session.billing_id}/pay")
-        converge_customer(self.world.ports, CAUSE, CustomerId("acme"), "stripe")
+        self.subscribe()
         [self.truth] = shop.all("subscriptions")
         self.billing_id: str = self.truth["id"]
         self.customer: str = self.truth["customer"]
         self.world.clock.advance(minutes=5)
         shop.reconcile()  # what happened until here is heard of
+
+    def subscribe(self) -> None:
+        """Acme orders the plan, and pays."""
+        self.told("subscriptions", ORDER)
+        [session] = self.world.store.all(CheckoutSession)
+        self.world.person("POST", f"/_stand_in/checkout_sessions/{session.billing_id}/pay")
+        converge_customer(self.world.ports, CAUSE, CustomerId("acme"), "stripe")
+
+    def change(self, **fields: Any) -> Any:
+        """Somebody changes the subscription at the dashboard."""
+        return self.shop.edit(f"subscriptions/{self.billing_id}", **fields)
+
+    def item(self, price_id: str) -> str:
+        """The subscription's line of this price."""
+        lines = self.theirs()["items"]["data"]
+        return next(str(line["id"]) for line in lines if line["price"]["id"] == price_id)
+
+    def schedule(self, price_id: str) -> None:
+        """Somebody plans at the dashboard what the next period charges."""
+        made = self.shop.edit("subscription_schedules", from_subscription=self.billing_id)
+        phase = made["phases"][0]
+        self.shop.edit(
+            f"subscription_schedules/{made['id']}",
+            **{
+                "phases[0][start_date]": phase["start_date"],
+                "phases[0][end_date]": phase["end_date"],
+                "phases[0][items][0][price]": self.shop.month["id"],
+                "phases[1][start_date]": phase["end_date"],
+                "phases[1][items][0][price]": price_id,
+            },
+        )
+
+    def addon(self) -> str:
+        """An add-on is on sale, and known to Stripe; the id of its price there."""
+        self.told("addons", ADDON)
+        self.told("addons/storage/publish")
+        self.shop.carry_over()
+        return next(
+            str(price["id"])
+            for price in self.shop.all("prices")
+            if price["lookup_key"] and ":addon:storage:" in price["lookup_key"]
+        )
+
+    def is_there(self, billing_id: str) -> bool:
+        """Whether Stripe has a subscription of this id."""
+        return self.world.stand_in.account.find("subscription", billing_id) is not None
 
     def told(self, path: str, body: Any = None, method: str = "POST") -> Any:
         """What our API answers to a request that succeeds."""

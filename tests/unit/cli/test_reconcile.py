@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +16,13 @@ DRIFT = {
 }
 
 
-def run(status: str, *drifts: Any, omitted: int = 0, error: str | None = None) -> dict[str, Any]:
+def run(
+    status: str,
+    *drifts: Any,
+    standing: Sequence[Any] = (),
+    omitted: int = 0,
+    error: str | None = None,
+) -> dict[str, Any]:
     return {
         "object": "reconciliation",
         "id": "rec_1",
@@ -24,6 +31,7 @@ def run(status: str, *drifts: Any, omitted: int = 0, error: str | None = None) -
         "finished_at": None if status == "running" else "2026-01-01T00:00:05Z",
         "counts": {"packages": 4, "customers": 2},
         "drifts": list(drifts),
+        "standing": list(standing),
         "drifts_omitted": omitted,
         "error": error,
     }
@@ -56,6 +64,17 @@ def test_drift_is_shown_and_ends_with_two(api: FakeApi, connected: Shell) -> Non
         *("price_changed", "plan:pro", "amount=2900,", "tags=a", "b", "-", "repaired")
     ]
     assert result.stdout.endswith("... and 7 more.\n")
+
+
+def test_drift_reported_before_is_shown_apart_and_ends_with_two(
+    api: FakeApi, connected: Shell
+) -> None:
+    api.on("POST /v1/reconciliations", run("succeeded", standing=[DRIFT]))
+    result = connected("reconcile")
+    assert result.exit_code == 2
+    lines = result.stdout.splitlines()
+    assert lines.index("No new drift.") < lines.index("Reported before, and still so:")
+    assert any("price_changed" in line for line in lines)
 
 
 def test_failed_run_ends_with_one_and_its_reason(api: FakeApi, connected: Shell) -> None:

@@ -129,7 +129,7 @@ def test_sweep_event_of_a_stranger_is_asked_for_less_and_less_and_given_up_after
     assert kept is not None
     assert (kept.status, kept.reason) == (BillingEventStatus.FAILED, "unknown_customer")
     assert world.monitor.named("billing_event_given_up") == [
-        {"event_id": "evt_1", "customer": "cus_stranger"}
+        {"event_id": "evt_1", "billing_id": "cus_stranger"}
     ]
 
 

@@ -16,7 +16,7 @@ import stripe
 from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
 from chalicelib.adapters.billing.stripe.subscriptions import EXPANSIONS, Json, subscription_of
-from chalicelib.domain.billing import ProviderCustomer, ProviderSubscription
+from chalicelib.domain.billing import ProviderCustomer, ProviderSubscription, ProviderSubscriptions
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
 
@@ -158,6 +158,39 @@ class StripeCustomers:
             lambda error: is_benign(error, Benign.MISSING),
         )
         return None if found is None else self._subscription(found)
+
+    def live_subscriptions(self, cursor: str | None) -> ProviderSubscriptions:
+        """See `SubscriptionListing`; with the first ten items of each."""
+        params: SubscriptionListParams = {"limit": PAGE_SIZE}
+        if cursor is not None:
+            params["starting_after"] = cursor
+        page = self._at.run(
+            _SUBSCRIPTIONS, Effect.READ, lambda: self._at.v1.subscriptions.list(params)
+        )
+        values = [found.to_dict(for_json=True) for found in page.data]
+        return ProviderSubscriptions(
+            subscriptions=tuple(
+                self.translated(value, (value.get("items") or {}).get("data") or [])
+                for value in values
+            ),
+            next_cursor=page.data[-1].id if page.has_more and page.data else None,
+        )
+
+    def mark(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        """See `Marking`; Stripe merges metadata key by key."""
+        self._at.run(
+            _CUSTOMERS,
+            Effect.SET,
+            lambda: self._at.v1.customers.update(billing_id, {"metadata": dict(metadata)}),
+        )
+
+    def mark_subscription(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        """See `Marking`."""
+        self._at.run(
+            _SUBSCRIPTIONS,
+            Effect.SET,
+            lambda: self._at.v1.subscriptions.update(billing_id, {"metadata": dict(metadata)}),
+        )
 
     def subscription_with_items(self, billing_id: str) -> tuple[Json, list[Json]]:
         """The subscription as Stripe tells it, and all of its items."""

@@ -32,6 +32,7 @@ from chalicelib.domain.billing import (
     ProviderCustomer,
     ProviderEvents,
     ProviderSubscription,
+    ProviderSubscriptions,
     RefundedPayment,
 )
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
@@ -149,6 +150,18 @@ class StripeProvider:
     def list_subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
         """See `BillingProvider`."""
         return self._customers.subscriptions(customer_billing_id)
+
+    def live_subscriptions(self, cursor: str | None) -> ProviderSubscriptions:
+        """See `SubscriptionListing`."""
+        return self._customers.live_subscriptions(cursor)
+
+    def mark_customer(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        """See `Marking`."""
+        self._customers.mark(billing_id, metadata)
+
+    def mark_subscription(self, billing_id: str, metadata: Mapping[str, str]) -> None:
+        """See `Marking`."""
+        self._customers.mark_subscription(billing_id, metadata)
 
     def get_subscription(self, billing_id: str) -> ProviderSubscription | None:
         """See `BillingProvider`."""

@@ -57,6 +57,7 @@ def subscription_of(value: Json, items: Sequence[Json], url: str | None) -> Prov
         scheduled=_scheduled(value.get("schedule")),
         url=url,
         metadata=dict(value.get("metadata") or {}),
+        live=value.get("livemode"),
     )
 
 
