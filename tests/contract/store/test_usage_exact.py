@@ -28,6 +28,7 @@ from chalicelib.domain.features import Feature
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import SnapshotDocument, document_text, epoch_ms
 from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.usage import Counter
 from chalicelib.ports import Absent, AtRevision, Ports, Put
 from chalicelib.services.consume import Consumption, consume
 from chalicelib.services.reserve import commit_reservation, release_reservation, reserve
@@ -121,6 +122,12 @@ class Site:
         changed = Put(a_snapshot(version, limit), AtRevision(number=version - 1))
         until_answered(lambda: self.ports.store.commit(changed))
 
+    def counter(self) -> Counter:
+        """What a check reads."""
+        hot = self.ports.snapshots.read(ACME, consistent=True)
+        assert hot is not None
+        return hot.usage.get("calls", Counter(0, 0))
+
     def counted(self) -> dict[int, int]:
         """What the hours remember."""
         return dict(self.ports.usage.hours(ACME, "calls", 0, epoch_ms(START) + 99 * HOUR))
@@ -149,17 +156,19 @@ def test_no_more_is_accepted_than_the_limit_whatever_changes(
     emulator_world: DynamoWorld, seed: int
 ) -> None:
     chance = random.Random(seed)
-    first, second = chance.randint(100, 300), chance.randint(20, 250)
+    first, second = chance.randint(150, 600), chance.randint(20, 250)
     site = Site(emulator_world, first)
     plans = [
         [(chance.randint(1, 3), f"{worker}-{call}") for call in range(CALLS)]
         for worker in range(WORKERS)
     ]
     ended = threading.Event()
-    moments = sorted(chance.sample(range(20, WORKERS * CALLS // 2, 10), 2))
+    moments = sorted(chance.sample(range(20, WORKERS * CALLS // 3, 5), 2))
     chances = ["period", "limit"]
     chance.shuffle(chances)
     done = 0
+    # The counters just after the limit has changed.
+    at_change: dict[int, int] = {}
 
     def change() -> None:
         for moment, what in zip(moments, chances, strict=True):
@@ -169,6 +178,8 @@ def test_no_more_is_accepted_than_the_limit_whatever_changes(
                 site.wall.moved = timedelta(hours=1)
             else:
                 site.set_limit(2, second)
+                counter = site.counter()
+                at_change[counter.period_start_ms] = counter.used
 
     def work(number: int) -> None:
         nonlocal done
@@ -191,17 +202,47 @@ def test_no_more_is_accepted_than_the_limit_whatever_changes(
     assert sum(by_period.values()) == site.in_records()
     for period, total in by_period.items():
         assert by_first[period] <= first
-        # What was accepted under the old limit stays; under the new one nothing comes to more than that allows.
+        # What was accepted under the old limit stays; from the change on nothing comes to more than the new one allows.
         assert total == by_first[period] or total <= second
-    hot = site.ports.snapshots.read(ACME, consistent=True)
-    assert hot is not None
-    last = hot.usage["calls"]
+        assert total <= max(second, at_change.get(period, first))
+    last = site.counter()
     assert last.used == by_period[last.period_start_ms]
     # A repetition of everything changes nothing.
     before = len(site.accepted)
     at_once(lambda number: site.take(*plans[number][0]), 32)
     assert site.counted() == dict(by_period)
     assert len(site.accepted) >= before
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_accepted_by_a_limit_that_is_no_more(
+    emulator_world: DynamoWorld, seed: int
+) -> None:
+    site = Site(emulator_world, 10_000 + seed)
+    ended = threading.Event()
+    after_change: dict[int, int] = {}
+
+    def change() -> None:
+        version = 1
+        while not ended.is_set():
+            version += 1
+            site.set_limit(version, 10_000 + version)
+            after_change[version] = site.counter().used
+
+    def work(number: int) -> None:
+        for call in range(6):
+            site.take(1, f"{number}-{call}")
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    at_once(work, 48)
+    ended.set()
+    changer.join()
+    assert len(after_change) > 5
+    for version, used in after_change.items():
+        earlier = sum(amount for _, by, amount in site.accepted if by < version)
+        assert earlier <= used, f"accepted by a limit before version {version}, after it came"
+    assert site.counter().used == len(site.accepted) == 48 * 6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
