@@ -22,6 +22,7 @@ from chalicelib.api import (
     health,
     migrations,
     paywall,
+    outbound_events,
     plans,
     portal,
     products,
@@ -31,9 +32,10 @@ from chalicelib.api import (
     subscriptions,
     sync_tasks,
     usage,
+    webhook_endpoints,
     webhooks,
 )
-from chalicelib.events import converge, migrate, reconcile, sweep, sync
+from chalicelib.events import converge, deliver, migrate, reconcile, sweep, sync
 
 CATALOG = (features, products, plans, addons, coupons, catalog, catalog_import)
 SELLING = (
@@ -54,6 +56,8 @@ OPERATIONS = (
     sync_tasks,
     reconciliations,
     migrations,
+    webhook_endpoints,
+    outbound_events,
     audit_log,
     api_keys,
     customer_tokens,
@@ -61,7 +65,7 @@ OPERATIONS = (
     clock,
     docs,
 )
-EVENTS = (sync, converge, reconcile, migrate, sweep)
+EVENTS = (sync, converge, reconcile, migrate, deliver, sweep)
 
 app = Chalice(app_name="paygrade")
 

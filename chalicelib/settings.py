@@ -46,6 +46,7 @@ class Settings:
     checkouts_per_minute: int = 5
     browser_origins: tuple[str, ...] = ()
     token_secrets: tuple[str, ...] = ()
+    webhook_targets: str = "public"
 
     def __repr__(self) -> str:
         """Only what may stand in a log."""
@@ -93,6 +94,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         browser_origins=_browser_origins(values),
         token_secrets=_token_secrets(values),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
+        webhook_targets=_webhook_targets(values, live=mode == "live"),
     )
 
 
@@ -112,6 +114,16 @@ def _has_test_clock(values: Mapping[str, str], *, live: bool) -> bool:
             "PAYGRADE_TEST_CLOCK is 'on', but a live environment has no test clock."
         )
     return text == "on"
+
+
+def _webhook_targets(values: Mapping[str, str], *, live: bool) -> str:
+    """Where events may be sent: to public addresses, or, on a developer's machine, to itself as well."""
+    targets = values.get("PAYGRADE_WEBHOOK_TARGETS", "public")
+    if targets not in ("public", "local"):
+        raise SettingsError("PAYGRADE_WEBHOOK_TARGETS is 'public' or 'local'.")
+    if live and targets == "local":
+        raise SettingsError("PAYGRADE_WEBHOOK_TARGETS is 'local', but PAYGRADE_MODE is 'live'.")
+    return targets
 
 
 def _drift_policy(values: Mapping[str, str]) -> str:

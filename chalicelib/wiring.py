@@ -19,6 +19,7 @@ from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
+from chalicelib.adapters.webhook_sender import HttpWebhookSender
 from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.customer_tokens import TokenSecret
 from chalicelib.domain.errors import BillingNotConfiguredError
@@ -92,6 +93,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
             )
         ),
         billing_events=ConfiguredEventReader(loaded, secrets, machine),
+        webhooks=HttpWebhookSender(machine, local=loaded.webhook_targets == "local"),
         clock=clock,
         ids=ids,
         monitor=monitor,

@@ -7,16 +7,17 @@ from chalicelib.events.worker import wired_ports
 from chalicelib.services.migrate_subscribers import resume_migrations
 from chalicelib.services.schedule_publication import publish_due
 from chalicelib.services.sweep import sweep
+from chalicelib.services.sweep_outbound import sweep_outbound
 
 bp = Blueprint(__name__)
 
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_outbox(event: CloudWatchEvent) -> None:
-    """Due drafts are published; stuck outbox items, due parked events and waiting migrations are on their queues."""
+    """Due drafts are published; stuck outbox items, due parked events and waiting migrations and deliveries are on their queues."""
     del event
     ports = wired_ports()
-    for chore in (publish_due, sweep, resume_migrations):
+    for chore in (publish_due, sweep, resume_migrations, sweep_outbound):
         try:
             chore(ports)
         except DomainError as error:

@@ -15,7 +15,6 @@ from chalicelib.domain.errors import (
     StoreConflictError,
 )
 from chalicelib.domain.ids import CustomerId, ProductId, SubscriptionId
-from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import Absent, AtRevision, HostedCheckout, Ports, Put, Require
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.place_order import Placed
@@ -101,10 +100,7 @@ def claim(
 
 def fence(placed: Placed) -> Require:
     """What makes a commit fail if anything has become a subscription since the order was checked."""
-    snapshot = Snapshot(
-        customer_id=placed.customer.id, version=placed.snapshot_version, document=""
-    )
-    return Require(snapshot, AtRevision(number=placed.snapshot_version))
+    return Require(placed.snapshot, AtRevision(number=placed.snapshot.version))
 
 
 def _is_complete(ports: Ports, slot: CheckoutSession, billing_id: str) -> bool:

@@ -11,6 +11,7 @@ from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import CheckoutStatus, ProviderSubscription
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.convergence import Convergence, converge
+from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import NotFoundError, ProviderRefusedError, StoreConflictError
 from chalicelib.domain.ids import CustomerId
@@ -22,6 +23,7 @@ from chalicelib.ports import Anyhow, AtRevision, Ports, Put, Write
 from chalicelib.services.audit import entry
 from chalicelib.services.link_customer import refuse_strangers_account
 from chalicelib.services.listing import all_within
+from chalicelib.services.outbound import commit_change
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
@@ -29,8 +31,9 @@ from chalicelib.services.store_subscription import subscription_writes
 WRONG_MODE: Final = "wrong_mode"
 # Each try loses only to a writer that finished; more tries than writers can plausibly race.
 _TRIES: Final = 6
-# A commit takes 100 writes; a changed subscription needs up to four, the rest is the snapshot's and the caller's.
-_CHANGES_AT_ONCE: Final = 22
+# A commit takes 100 writes; a changed subscription needs up to nine (the record, its reference, its hold, its trial
+# and when that ends, its checkout, its audit entry, two events), the rest is the snapshot's and the caller's.
+_CHANGES_AT_ONCE: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +104,9 @@ def _converge_once(
     is_whole = len(portion.changed) == len(result.changed)
     held = result.subscriptions if is_whole else _with_changes(ours, portion)
     snapshot = compile_for(ports, customer, held, version=stored.version + 1)
-    ports.store.commit(
-        Put(snapshot, AtRevision(number=stored.version)),
+    commit_change(
+        ports,
+        CustomerChange(before=stored, after=snapshot, held=held, changed=portion.changed),
         *_subscription_writes(ports, cause, portion),
         *_checkout_writes(ports, customer_id, portion),
         *_trial_writes(portion),

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import SyncStatus
+from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     AlreadyExistsError,
@@ -21,6 +22,7 @@ from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
 from chalicelib.services.merge_metadata import with_merged_metadata
 from chalicelib.services.optimistic import require_version, retried
+from chalicelib.services.outbound import commit_change
 from chalicelib.services.snapshots import compile_for
 
 _FIELDS: Final = ("email", "name", "country", "currency", "timezone", "metadata")
@@ -99,8 +101,9 @@ def update_customer(
         if any(getattr(before, field) != getattr(after, field) for field in _KNOWN_TO_PROVIDERS):
             pending = (replace(link, sync_status=SyncStatus.PENDING) for link in after.links)
             after = replace(after, links=tuple(pending))
-        fences = [_compiled(ports, after, snapshot)] if after.timezone != before.timezone else []
-        return _write(ports, cause, before, after, "customer.updated", *fences)
+        moved = after.timezone != before.timezone
+        change = _compiled(ports, after, snapshot) if moved else None
+        return _write(ports, cause, before, after, "customer.updated", change)
 
     return retried(attempt)
 
@@ -125,21 +128,30 @@ def set_customer_status(
     return retried(attempt)
 
 
-def _compiled(ports: Ports, after: Customer, snapshot: Snapshot | None) -> Put:
-    """The customer's snapshot as it becomes, on condition of the one that was read."""
+def _compiled(ports: Ports, after: Customer, snapshot: Snapshot | None) -> CustomerChange:
+    """The customer's snapshot as it becomes."""
     if snapshot is None:
         raise NotFoundError("customer", after.id)
     subscriptions = all_within(ports.store, Subscription, after.id)
     compiled = compile_for(ports, after, subscriptions, version=snapshot.version + 1)
-    return Put(compiled, AtRevision(number=snapshot.version))
+    return CustomerChange(before=snapshot, after=compiled, held=subscriptions)
 
 
 def _write(
-    ports: Ports, cause: Cause, before: Customer, after: Customer, action: str, *also: Put
+    ports: Ports,
+    cause: Cause,
+    before: Customer,
+    after: Customer,
+    action: str,
+    change: CustomerChange | None = None,
 ) -> Customer:
     after = replace(after, version=before.version + 1)
     audit = entry(ports, cause, f"customer:{before.id}", action, _audited(before), _audited(after))
-    ports.store.commit(Put(after, AtRevision(number=before.version)), Put(audit, Absent()), *also)
+    writes = Put(after, AtRevision(number=before.version)), Put(audit, Absent())
+    if change is None:
+        ports.store.commit(*writes)
+    else:
+        commit_change(ports, change, *writes)
     return after
 
 

@@ -11,6 +11,7 @@ from chalicelib.domain.convergence import (
     METADATA_PLAN_VERSION,
     format_versions,
 )
+from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import BillingNotReadyError, NotFoundError, StoreConflictError
 from chalicelib.domain.migrations import (
@@ -33,10 +34,11 @@ from chalicelib.domain.prices import fingerprint
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import ENDED, Subscription
 from chalicelib.domain.sync import CatalogLink
-from chalicelib.ports import Absent, AtRevision, Ports, Put, SubscriptionChanges
+from chalicelib.ports import Absent, Ports, Put, SubscriptionChanges
 from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.listing import all_within
+from chalicelib.services.outbound import commit_change
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
@@ -104,8 +106,11 @@ def _commit_move(ports: Ports, cause: Cause, run: MigrationRun, subject: Subject
         {"plan_version": before.plan_version, "addons": before.addons},
         {"plan_version": after.plan_version, "addons": after.addons},
     )
-    ports.store.commit(
-        Put(snapshot, AtRevision(number=stored.version)),
+    commit_change(
+        ports,
+        CustomerChange(
+            before=stored, after=snapshot, held=subscriptions, changed=[(before, after)]
+        ),
         *subscription_writes(before, after),
         Put(audited, Absent()),
     )

@@ -29,11 +29,11 @@ from chalicelib.services.snapshots import published_version
 class Placed:
     """A checked order. `trial` is the one that it begins with.
 
-    `snapshot_version` was read before everything else, so a commit on it is a commit on all.
+    `snapshot` was read before everything else, so a commit on it is a commit on all.
     """
 
     customer: Customer
-    snapshot_version: int
+    snapshot: Snapshot
     subscriptions: tuple[Subscription, ...]
     priced: PricedOrder
     trial: Trial | None = None
@@ -62,7 +62,7 @@ def place_order(ports: Ports, order: Order) -> Placed:
     priced = price_order(order, plan, addons, customer.currency, customer.country)
     return Placed(
         customer=customer,
-        snapshot_version=snapshot.version,
+        snapshot=snapshot,
         subscriptions=tuple(
             held.at(now) for held in all_within(ports.store, Subscription, order.customer_id)
         ),

@@ -5,15 +5,17 @@ from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.checkout_sessions import CheckoutSession
+from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.errors import StoreConflictError, invalid
 from chalicelib.domain.ids import SubscriptionId, derived_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.domain.trials import TrialUse, trial_end
-from chalicelib.ports import Absent, AtRevision, CheckoutProvider, Ports, Put
+from chalicelib.ports import Absent, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.choose_provider import choose_checkout, choose_seller, require_known
 from chalicelib.services.clear_slot import clear_slot, keeping_clear
+from chalicelib.services.outbound import commit_change
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.start_checkout import start_checkout
@@ -94,14 +96,13 @@ def _grant(
         trial_end=end,
         metadata=order.metadata,
     )
-    snapshot = compile_for(
+    held = (*placed.subscriptions, subscription)
+    before = placed.snapshot
+    snapshot = compile_for(ports, placed.customer, held, version=before.version + 1)
+    changed = [(None, subscription)]
+    commit_change(
         ports,
-        placed.customer,
-        (*placed.subscriptions, subscription),
-        version=placed.snapshot_version + 1,
-    )
-    ports.store.commit(
-        Put(snapshot, AtRevision(number=placed.snapshot_version)),
+        CustomerChange(before=before, after=snapshot, held=held, changed=changed),
         *subscription_writes(None, subscription),
         Put(
             entry(

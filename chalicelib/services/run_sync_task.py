@@ -1,11 +1,14 @@
 """Carrying a published change of a plan or add-on to every billing provider, whatever becomes of it at another."""
 
+from collections.abc import Iterator
+
 from chalicelib.domain.errors import (
     DomainError,
     NotFoundError,
     ProviderRefusedError,
     StoreConflictError,
 )
+from chalicelib.domain.outbound_events import OutboundType
 from chalicelib.domain.sync import (
     CouponKind,
     SyncOutcome,
@@ -15,6 +18,7 @@ from chalicelib.domain.sync import (
     settled,
 )
 from chalicelib.ports import AtRevision, Ports, Put
+from chalicelib.services.outbound import announcement, commit_announced
 from chalicelib.services.sync_catalog import sync_package
 from chalicelib.services.sync_coupon import sync_coupon
 
@@ -77,9 +81,24 @@ def _outcome(name: str, status: SyncTaskStatus, error: str | None) -> SyncOutcom
     return SyncOutcome(provider=name, status=status, error=error)
 
 
+def _news(ports: Ports, ended: SyncTask) -> Iterator[Put]:
+    if ended.status is SyncTaskStatus.FAILED:
+        data = {
+            "task_id": ended.id,
+            "entity_type": ended.kind.value,
+            "entity_id": ended.package_id,
+            "error": ended.error,
+            "providers": [
+                {"provider": one.provider, "status": one.status.value, "error": one.error}
+                for one in ended.outcomes
+            ],
+        }
+        yield announcement(ports, OutboundType.SYNC_FAILED, data)
+
+
 def _store(ports: Ports, ended: SyncTask, revision: int) -> SyncTask:
     try:
-        ports.store.commit(Put(ended, AtRevision(number=revision)))
+        commit_announced(ports, Put(ended, AtRevision(number=revision)), *_news(ports, ended))
     except StoreConflictError:
         # A redelivery of the same task finished meanwhile; its word is as good as ours.
         return ports.store.get(SyncTask, ended.id) or ended

@@ -75,6 +75,7 @@ def app_variables(public_url: str) -> dict[str, str]:
         "PAYGRADE_MODE": "test",
         "PAYGRADE_TEST_CLOCK": "on",
         "PAYGRADE_PUBLIC_URL": public_url,
+        "PAYGRADE_WEBHOOK_TARGETS": "local",
     }
 
 

@@ -28,6 +28,7 @@ from tests.fakes.billing import FakeBillingProvider, FakeProviders
 from tests.fakes.queue import RecordingQueue
 from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
 from tests.fakes.system import FakeClock, RecordingMonitor, SequentialIds
+from tests.fakes.webhooks import FakeWebhookSender
 
 API_VERSION = "2030-01-01.test"
 SHOP = "https://shop.example.test"
@@ -45,9 +46,11 @@ class World:
     ids: SequentialIds = field(default_factory=SequentialIds)
     queue: RecordingQueue = field(default_factory=RecordingQueue)
     monitor: RecordingMonitor = field(default_factory=RecordingMonitor)
+    webhooks: FakeWebhookSender = field(default_factory=FakeWebhookSender)
     has_billing: bool = True
 
     def __post_init__(self) -> None:
+        self.webhooks.clock = self.clock
         self.store = InMemoryStore(self.clock)
         self.reader = InMemorySnapshotReader(self.store)
         self.billing = FakeBillingProvider(self.clock)
@@ -65,6 +68,7 @@ class World:
             queue=self.queue,
             providers=cast("Providers", FakeProviders([self.billing] if self.has_billing else [])),
             billing_events=cast("Any", None),
+            webhooks=self.webhooks,
             clock=self.clock,
             ids=self.ids,
             monitor=self.monitor,

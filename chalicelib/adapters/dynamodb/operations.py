@@ -14,14 +14,17 @@ from chalicelib.domain.due_publications import DuePublication
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.impacts import ImpactRun
 from chalicelib.domain.migrations import MigrationRun
+from chalicelib.domain.outbound_events import OutboundEvent
 from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 from chalicelib.domain.usage_records import KEPT_FOR, Reservation, UsageRecord
+from chalicelib.domain.webhook_endpoints import Delivery, WebhookEndpoint
 
 _T: Final = Table.OPERATIONS
 _DONE_TASK_KEPT: Final = timedelta(days=30)
 _REPORT_KEPT: Final = timedelta(days=90)
+_OUTBOUND_KEPT: Final = timedelta(days=30)
 
 
 def _task_expiry(task: SyncTask) -> datetime | None:
@@ -125,6 +128,31 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     DuePublication: Layout(
         kind="due_publication", table=_T, partition="DUE", sort="AT", in_partition=0, in_sort=3
+    ),
+    OutboundEvent: Layout(
+        kind="outbound_event",
+        table=_T,
+        partition="OUTBOUND",
+        sort="OUTBOUND",
+        in_partition=1,
+        in_sort=0,
+        index=Index(by="status", order=lambda event: sortable(event.created_at)),
+        expires_at=lambda event: event.created_at + _OUTBOUND_KEPT,
+    ),
+    # One partition, because every event is held against all of them; there are a few.
+    WebhookEndpoint: Layout(
+        kind="webhook_endpoint", table=_T, partition="WEBHOOKS", sort="W", in_partition=0, in_sort=1
+    ),
+    Delivery: Layout(
+        kind="delivery",
+        table=_T,
+        partition="DELIVERIES",
+        sort="D",
+        in_partition=1,
+        in_sort=1,
+        # In the order in which they are due: the sweep reads no further than now.
+        index=Index(by="status", order=lambda delivery: sortable(delivery.next_attempt_at)),
+        expires_at=lambda delivery: delivery.created_at + _OUTBOUND_KEPT,
     ),
     # A partition for each of a provider's shelves: whoever invoices by hand does not need more than its 1,000 writes
     # a second, and everything on a shelf can be listed.

@@ -22,6 +22,7 @@ from chalicelib.services.manage_api_keys import create_api_key
 from tests.fakes.queue import RecordingQueue
 from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
 from tests.fakes.system import FakeClock, RecordingMonitor, SequentialIds
+from tests.fakes.webhooks import FakeWebhookSender
 
 BROWSER = "https://shop.example.test"
 
@@ -54,11 +55,13 @@ class World:
     ids: SequentialIds = field(default_factory=SequentialIds)
     queue: RecordingQueue = field(default_factory=RecordingQueue)
     monitor: RecordingMonitor = field(default_factory=RecordingMonitor)
+    webhooks: FakeWebhookSender = field(default_factory=FakeWebhookSender)
     providers: NamedProviders = field(default_factory=NamedProviders)
     environment: str = "test"
     token_secrets: tuple[TokenSecret, ...] = (TokenSecret(b"one secret of the tests, 32 bytes"),)
 
     def __post_init__(self) -> None:
+        self.webhooks.clock = self.clock
         self.store = InMemoryStore(self.clock)
         self.reader = InMemorySnapshotReader(self.store)
         self.gets: list[str] = []
@@ -78,6 +81,7 @@ class World:
             queue=self.queue,
             providers=cast("Providers", self.providers),
             billing_events=cast("Any", None),
+            webhooks=self.webhooks,
             clock=self.clock,
             ids=self.ids,
             monitor=self.monitor,

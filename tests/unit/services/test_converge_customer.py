@@ -77,6 +77,7 @@ def test_converge_paid_checkout_closes_its_slot_in_the_same_commit() -> None:
         "Reference",
         "AuditEntry",
         "CheckoutSession",
+        "OutboundEvent",
     } == set(kinds)
 
 

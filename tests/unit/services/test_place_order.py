@@ -45,7 +45,7 @@ def test_place_order_finds_what_is_sold_now() -> None:
     assert placed.priced.plan.number == 2
     assert [line.price.amount for line in placed.priced.lines] == [1500, 200]
     assert placed.customer == world.stored_customer()
-    assert placed.snapshot_version == world.snapshot().version
+    assert placed.snapshot.version == world.snapshot().version
 
 
 def test_place_order_reads_the_snapshot_before_all_it_depends_on() -> None:
