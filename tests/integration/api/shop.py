@@ -66,6 +66,7 @@ _STOCK: Final[list[tuple[str, Any]]] = [
     ("customers/gone/archive", None),
     ("subscriptions", {"customer_id": "acme", "plan_id": "free"}),
     ("reconciliations", None),
+    ("webhook_endpoints", {"url": "https://hooks.example.com/paygrade"}),
 ]
 
 

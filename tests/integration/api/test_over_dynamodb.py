@@ -69,14 +69,17 @@ def real() -> Iterator[OverDynamo]:
     environment.undo()
 
 
-def path_of(described: Described) -> str:
+def path_of(real: OverDynamo, described: Described) -> str:
     path = described.path.replace("{plan_id}", "pro").replace("{addon_id}", "storage")
+    if "{endpoint_id}" in path:
+        [held] = real.send("GET", "/v1/webhook_endpoints").json["data"]
+        path = path.replace("{endpoint_id}", held["id"])
     queries = {"/v1/subscriptions": "?customer_id=acme", "/v1/audit_log": "?entity=plan:pro"}
     return path + queries.get(path, "?")
 
 
 def ask(real: OverDynamo, described: Described, **query: object) -> Answer:
-    path = path_of(described) + "".join(f"&{name}={value}" for name, value in query.items())
+    path = path_of(real, described) + "".join(f"&{name}={value}" for name, value in query.items())
     answer = real.send("GET", path.replace("?&", "?"))
     assert_described(described, answer)
     return answer
