@@ -12,7 +12,8 @@ from typing import Final
 from chalicelib.domain.decisions import Decision, Question, decide
 from chalicelib.domain.outbound_events import OutboundType
 from chalicelib.domain.plain import plain
-from chalicelib.domain.snapshots import Snapshot, SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshot_documents import SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import (
     ENDED,
     GIVING_ACCESS,

@@ -14,7 +14,7 @@ bp = Blueprint(__name__)
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_outbox(event: CloudWatchEvent) -> None:
-    """Due drafts are published; stuck outbox items, due parked events and waiting migrations and deliveries are on their queues."""
+    """Due drafts are published; whatever is stuck, parked and due, or waiting is on its queue again."""
     del event
     ports = wired_ports()
     for chore in (publish_due, sweep, resume_migrations, sweep_outbound):

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chalicelib.domain.audit_log import Cause
+from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dependencies import dependency_refusals
 from chalicelib.domain.entitlements import Entitlement, entitlement_violations
@@ -25,10 +26,11 @@ from chalicelib.domain.grants import Grant, GrantStatus, in_force
 from chalicelib.domain.ids import CustomerId, derived_id
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
-from chalicelib.ports import Anyhow, AtRevision, Ports, Put
+from chalicelib.ports import Anyhow, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
 from chalicelib.services.optimistic import require_version, retried
+from chalicelib.services.outbound import commit_change
 from chalicelib.services.snapshots import compile_for, current_grants, held_versions
 
 # The database holds 400 KB in one record: what is left is for subscriptions, which are never refused for it.
@@ -177,9 +179,8 @@ def _write(
     old = _audited(before) if before is not None else None
     told = {**_audited(after), "reason": reason}
     audit = entry(ports, cause, f"grant:{after.id}", action, old, told)
-    ports.store.commit(
-        Put(compiled, AtRevision(number=number)), Put(after, Anyhow()), Put(audit, Anyhow())
-    )
+    change = CustomerChange(before=holder.snapshot, after=compiled, held=holder.subscriptions)
+    commit_change(ports, change, Put(after, Anyhow()), Put(audit, Anyhow()))
     return after
 
 

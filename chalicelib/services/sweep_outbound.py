@@ -33,7 +33,8 @@ def sweep_outbound(ports: Ports) -> int:
             for delivery in ports.store.find_by(
                 Delivery, "status", DeliveryStatus.PENDING, limit=_AT_MOST
             ).items
-            if now - delivery.next_attempt_at > (timedelta(0) if delivery.attempts else _STUCK_AFTER)
+            if now - delivery.next_attempt_at
+            > (timedelta(0) if delivery.attempts else _STUCK_AFTER)
         ],
     )
     if events or deliveries:
