@@ -6,12 +6,13 @@ then convergence takes over what the provider says. Whoever crashes in between l
 provider does not know of, or the next webhook, reconciliation or retry finishes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import ProviderSubscription
+from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     NotFoundError,
@@ -22,11 +23,12 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import ENDED, Subscription
-from chalicelib.ports import Absent, AtRevision, BillingProvider, Ports, Put, Write
+from chalicelib.ports import Absent, BillingProvider, Ports, Put, Write
 from chalicelib.services.audit import entry, was_begun
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.listing import all_within
 from chalicelib.services.optimistic import require_version
+from chalicelib.services.outbound import commit_customer_change
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
 
@@ -54,7 +56,7 @@ _SHOWN: Final = (
 class Standing:
     """A subscription about to be changed: as stored, and as time has made it by now (`held`).
 
-    `snapshot_version` was read before everything else, so a commit on it is a commit on all. `begun`: an earlier
+    `snapshot` was read before everything else, so a commit on it is a commit on all. `begun`: an earlier
     try of this very operation has been here.
     """
 
@@ -62,7 +64,7 @@ class Standing:
     stored: Subscription
     held: Subscription
     beside: tuple[Subscription, ...]
-    snapshot_version: int
+    snapshot: Snapshot
     begun: bool
 
 
@@ -91,7 +93,7 @@ def standing(
         stored=stored,
         held=stored.at(ports.clock.now()),
         beside=beside,
-        snapshot_version=snapshot.version,
+        snapshot=snapshot,
         begun=begun,
     )
 
@@ -108,12 +110,13 @@ def commit_change(
     """The subscription is stored as `after`, with its snapshot and audit entry; raises `StoreConflictError`."""
     after = replace(after, version=now.stored.version + 1)
     subscriptions = tuple(after if one.id == after.id else one for one in now.beside)
-    snapshot = compile_for(ports, now.customer, subscriptions, version=now.snapshot_version + 1)
+    snapshot = compile_for(ports, now.customer, subscriptions, version=now.snapshot.version + 1)
     audited = entry(
         ports, cause, f"subscription:{after.id}", action, shown(now.stored), shown(after)
     )
-    ports.store.commit(
-        Put(snapshot, AtRevision(number=now.snapshot_version)),
+    commit_customer_change(
+        ports,
+        _change(now, after, subscriptions, snapshot),
         *subscription_writes(now.stored, after),
         Put(audited, Absent()),
         *also,
@@ -137,12 +140,20 @@ def begin(
         return
     after = replace(now.stored, **changes, version=now.stored.version + 1)
     subscriptions = tuple(after if one.id == after.id else one for one in now.beside)
-    snapshot = compile_for(ports, now.customer, subscriptions, version=now.snapshot_version + 1)
-    ports.store.commit(
-        Put(snapshot, AtRevision(number=now.snapshot_version)),
+    snapshot = compile_for(ports, now.customer, subscriptions, version=now.snapshot.version + 1)
+    commit_customer_change(
+        ports,
+        _change(now, after, subscriptions, snapshot),
         *subscription_writes(now.stored, after),
         Put(entry(ports, cause, f"subscription:{after.id}", action, None, wish), Absent()),
     )
+
+
+def _change(
+    now: Standing, after: Subscription, held: Sequence[Subscription], snapshot: Snapshot
+) -> CustomerChange:
+    changed = [(now.stored, after)]
+    return CustomerChange(before=now.snapshot, after=snapshot, held=held, changed=changed)
 
 
 def biller(ports: Ports, held: Subscription) -> tuple[BillingProvider, str]:

@@ -23,7 +23,7 @@ from chalicelib.ports import Anyhow, AtRevision, Ports, Put, Write
 from chalicelib.services.audit import entry
 from chalicelib.services.link_customer import refuse_strangers_account
 from chalicelib.services.listing import all_within
-from chalicelib.services.outbound import commit_change
+from chalicelib.services.outbound import commit_customer_change
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
@@ -104,7 +104,7 @@ def _converge_once(
     is_whole = len(portion.changed) == len(result.changed)
     held = result.subscriptions if is_whole else _with_changes(ours, portion)
     snapshot = compile_for(ports, customer, held, version=stored.version + 1)
-    commit_change(
+    commit_customer_change(
         ports,
         CustomerChange(before=stored, after=snapshot, held=held, changed=portion.changed),
         *_subscription_writes(ports, cause, portion),

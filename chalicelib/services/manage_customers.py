@@ -22,7 +22,7 @@ from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
 from chalicelib.services.merge_metadata import with_merged_metadata
 from chalicelib.services.optimistic import require_version, retried
-from chalicelib.services.outbound import commit_change
+from chalicelib.services.outbound import commit_customer_change
 from chalicelib.services.snapshots import compile_for
 
 _FIELDS: Final = ("email", "name", "country", "currency", "timezone", "metadata")
@@ -151,7 +151,7 @@ def _write(
     if change is None:
         ports.store.commit(*writes)
     else:
-        commit_change(ports, change, *writes)
+        commit_customer_change(ports, change, *writes)
     return after
 
 

@@ -30,7 +30,7 @@ from chalicelib.ports import Anyhow, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
 from chalicelib.services.optimistic import require_version, retried
-from chalicelib.services.outbound import commit_change
+from chalicelib.services.outbound import commit_customer_change
 from chalicelib.services.snapshots import compile_for, current_grants, held_versions
 
 # The database holds 400 KB in one record: what is left is for subscriptions, which are never refused for it.
@@ -180,7 +180,7 @@ def _write(
     told = {**_audited(after), "reason": reason}
     audit = entry(ports, cause, f"grant:{after.id}", action, old, told)
     change = CustomerChange(before=holder.snapshot, after=compiled, held=holder.subscriptions)
-    commit_change(ports, change, Put(after, Anyhow()), Put(audit, Anyhow()))
+    commit_customer_change(ports, change, Put(after, Anyhow()), Put(audit, Anyhow()))
     return after
 
 

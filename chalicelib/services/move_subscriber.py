@@ -38,7 +38,7 @@ from chalicelib.ports import Absent, Ports, Put, SubscriptionChanges
 from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.listing import all_within
-from chalicelib.services.outbound import commit_change
+from chalicelib.services.outbound import commit_customer_change
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
@@ -106,7 +106,7 @@ def _commit_move(ports: Ports, cause: Cause, run: MigrationRun, subject: Subject
         {"plan_version": before.plan_version, "addons": before.addons},
         {"plan_version": after.plan_version, "addons": after.addons},
     )
-    commit_change(
+    commit_customer_change(
         ports,
         CustomerChange(
             before=stored, after=snapshot, held=subscriptions, changed=[(before, after)]

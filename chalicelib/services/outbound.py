@@ -1,6 +1,6 @@
 """The outbox of events for the operator's application: written in the change's own commit, hurried along after it.
 
-Whoever writes a customer's snapshot commits through `commit_change`; whoever has something else to tell adds
+Whoever writes a customer's snapshot commits through `commit_customer_change`; whoever has something else to tell adds
 `announcement` to its writes and commits through `commit_announced`.
 """
 
@@ -12,7 +12,7 @@ from chalicelib.domain.outbound_events import OutboundEvent, OutboundType
 from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName, Write
 
 
-def commit_change(ports: Ports, change: CustomerChange, *writes: Write) -> None:
+def commit_customer_change(ports: Ports, change: CustomerChange, *writes: Write) -> None:
     """The snapshot that replaces the one before, these writes and their events are stored, or nothing is.
 
     Raises `StoreConflictError` if the snapshot is not the one before any more, or as the writes' conditions say.

@@ -15,7 +15,7 @@ from chalicelib.ports import Absent, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.choose_provider import choose_checkout, choose_seller, require_known
 from chalicelib.services.clear_slot import clear_slot, keeping_clear
-from chalicelib.services.outbound import commit_change
+from chalicelib.services.outbound import commit_customer_change
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.start_checkout import start_checkout
@@ -100,7 +100,7 @@ def _grant(
     before = placed.snapshot
     snapshot = compile_for(ports, placed.customer, held, version=before.version + 1)
     changed = [(None, subscription)]
-    commit_change(
+    commit_customer_change(
         ports,
         CustomerChange(before=before, after=snapshot, held=held, changed=changed),
         *subscription_writes(None, subscription),

@@ -198,13 +198,17 @@ def test_name_of_an_inner_address_is_refused_when_registered_and_when_sent_to(
 
 @pytest.mark.parametrize("address", INNER)
 def test_one_inner_address_among_public_ones_is_enough_to_refuse(address: str) -> None:
-    sender = HttpWebhookSender(SystemClock(), local=False, resolver=lambda host, port: (PUBLIC, address))
+    sender = HttpWebhookSender(
+        SystemClock(), local=False, resolver=lambda host, port: (PUBLIC, address)
+    )
     assert sender.refusal(f"https://{HOST}/")
 
 
 def test_name_that_turns_inner_after_registration_is_refused(application: Application) -> None:
     answers = iter([(PUBLIC,), ("127.0.0.1",)])
-    sender = HttpWebhookSender(SystemClock(), local=False, resolver=lambda host, port: next(answers))
+    sender = HttpWebhookSender(
+        SystemClock(), local=False, resolver=lambda host, port: next(answers)
+    )
     url = f"https://{HOST}:8443/"
     assert sender.refusal(url) is None
     assert sent_to(sender, url) == (None, "address_not_allowed")
