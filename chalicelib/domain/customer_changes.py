@@ -12,7 +12,7 @@ from typing import Final
 from chalicelib.domain.decisions import Decision, Question, decide
 from chalicelib.domain.outbound_events import OutboundType
 from chalicelib.domain.plain import plain
-from chalicelib.domain.snapshot_documents import SnapshotDocument, epoch_ms
+from chalicelib.domain.snapshot_documents import SnapshotDocument, document_of, epoch_ms
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import (
     ENDED,
@@ -73,9 +73,9 @@ def events_of(change: CustomerChange, now: datetime) -> Iterator[Happened]:
         yield _subscription_event(before, after), _of_subscription(before, after)
         for kind in _trial_events(before, after, change.held):
             yield kind, {"subscription": _plain_subscription(after)}
-    document = _document(change.after)
+    document = document_of(change.after.document)
     entitlements = _entitlements(document, now)
-    earlier = _entitlements(_document(change.before), now) if change.before is not None else {}
+    earlier = _entitlements(document_of(change.before.document), now) if change.before is not None else {}
     names = sorted(
         name
         for name in {*earlier, *entitlements}
@@ -170,11 +170,6 @@ def _instant(moment: datetime) -> str:
 
 
 # --- Entitlements ------------------------------------------------------------------------------------------------
-
-
-def _document(snapshot: Snapshot) -> SnapshotDocument:
-    document: SnapshotDocument = json.loads(snapshot.document)
-    return document
 
 
 def _entitlements(document: SnapshotDocument, now: datetime) -> dict[str, dict[str, object]]:
