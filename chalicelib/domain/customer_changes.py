@@ -75,7 +75,9 @@ def events_of(change: CustomerChange, now: datetime) -> Iterator[Happened]:
             yield kind, {"subscription": _plain_subscription(after)}
     document = document_of(change.after.document)
     entitlements = _entitlements(document, now)
-    earlier = _entitlements(document_of(change.before.document), now) if change.before is not None else {}
+    earlier = (
+        _entitlements(document_of(change.before.document), now) if change.before is not None else {}
+    )
     names = sorted(
         name
         for name in {*earlier, *entitlements}

@@ -14,7 +14,9 @@ from chalicelib.settings import stage
 bp = Blueprint(__name__)
 
 
-@bp.on_sqs_message(queue=queue_name(stage(), QueueName.DELIVER), batch_size=1)
+@bp.on_sqs_message(
+    queue=queue_name(stage(), QueueName.DELIVER), batch_size=1, maximum_concurrency=10
+)
 def deliver(event: SQSEvent) -> None:
     """The message's events are dispatched, or its delivery was attempted."""
     handle_messages(event, "deliver", _work)

@@ -12,8 +12,8 @@ from chalicelib.settings import load
 from infra.deploy.errors import DeployError
 from infra.deploy.place import API_FUNCTION, Place
 from infra.deploy.policies import (
+    FIND,
     GRANTS,
-    SEND,
     STRIPE_KEY,
     WEBHOOK_SECRETS,
     file_name,
@@ -100,7 +100,7 @@ def test_policies_are_files_of_the_names_that_the_configuration_has(tmp_path: Pa
         one["iam_policy_file"] for one in named.values()
     }
     sync = json.loads((tmp_path / file_name("prod", "sync")).read_text())
-    assert list(SEND) not in [statement["Action"] for statement in sync["Statement"]]
+    assert list(FIND) not in [statement["Action"] for statement in sync["Statement"]]
 
 
 def test_tracing_is_the_one_right_without_a_resource_and_only_where_it_is_on() -> None:
