@@ -43,12 +43,16 @@ _WORKER_SECONDS = 12.0
 
 
 @cache
-def ports(*, interactive: bool = False) -> Ports:
-    """The ports of this process's environment; `interactive` ones do not keep a caller waiting for a provider."""
-    return build(settings.load(), interactive=interactive)
+def ports(*, interactive: bool = False, background: bool = False) -> Ports:
+    """The ports of this process's environment.
+
+    `interactive` ones do not keep a caller waiting for a provider; `background` ones leave most of what a provider
+    takes to others.
+    """
+    return build(settings.load(), interactive=interactive, background=background)
 
 
-def build(loaded: Settings, *, interactive: bool = False) -> Ports:
+def build(loaded: Settings, *, interactive: bool = False, background: bool = False) -> Ports:
     """The ports of the environment that these settings describe."""
     machine = SystemClock()
     region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
@@ -90,6 +94,7 @@ def build(loaded: Settings, *, interactive: bool = False) -> Ports:
                 store=store,
                 clock=clock,
                 patience_seconds=_INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS,
+                background=background,
             )
         ),
         billing_events=ConfiguredEventReader(loaded, secrets, machine),
@@ -158,6 +163,7 @@ class Supplies:
     store: Store
     clock: Clock
     patience_seconds: float
+    background: bool = False
 
 
 def _stripe(supplies: Supplies) -> BillingProvider:
@@ -165,6 +171,7 @@ def _stripe(supplies: Supplies) -> BillingProvider:
     from chalicelib.adapters.billing.stripe.connection import Patience  # noqa: PLC0415
     from chalicelib.adapters.billing.stripe.movable import MovableStripe  # noqa: PLC0415
     from chalicelib.adapters.billing.stripe.provider import StripeProvider  # noqa: PLC0415
+    from chalicelib.adapters.billing.stripe.throttle import background_throttle  # noqa: PLC0415
 
     make = StripeProvider
     if supplies.settings.has_test_clock and supplies.settings.stripe_api_base != STRIPE_API_BASE:
@@ -174,6 +181,11 @@ def _stripe(supplies: Supplies) -> BillingProvider:
         clock=supplies.clock,
         api_base=supplies.settings.stripe_api_base,
         patience=Patience(budget_seconds=supplies.patience_seconds),
+        throttle=(
+            background_throttle(supplies.clock, live=supplies.settings.live)
+            if supplies.background
+            else None
+        ),
     )
 
 

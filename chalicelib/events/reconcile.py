@@ -26,7 +26,7 @@ def start_reconcile(event: CloudWatchEvent) -> None:
 )
 def reconcile(event: SQSEvent) -> None:
     """The run has gone on as far as this invocation's time allows."""
-    handle_messages(event, "reconcile", _work)
+    handle_messages(event, "reconcile", _work, background=True)
 
 
 def _work(ports: Ports, cause: Cause, body: Mapping[str, str], deadline: LambdaDeadline) -> None:

@@ -17,12 +17,12 @@ from chalicelib.domain.errors import DomainError, NotFoundError
 from chalicelib.ports import Ports
 
 
-def wired_ports() -> Ports:
-    """The ports of this process."""
+def wired_ports(*, background: bool = False) -> Ports:
+    """The ports of this process, or those of its work that is in no hurry."""
     # Imported late: the API's function holds these modules, too, and must not pay for them before it needs them.
     from chalicelib import wiring  # noqa: PLC0415
 
-    return wiring.ports()
+    return wiring.ports(background=True) if background else wiring.ports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class MessageFailedError(Exception):
 Work = Callable[[Ports, Cause, Mapping[str, str], LambdaDeadline], object]
 
 
-def handle_messages(event: SQSEvent, name: str, work: Work) -> None:
+def handle_messages(event: SQSEvent, name: str, work: Work, *, background: bool = False) -> None:
     """Every message is worked off. Raises for one that has to come again, so that it does."""
-    ports = wired_ports()
+    ports = wired_ports(background=background)
     for record in event:
         message_id = str(record.to_dict().get("messageId", ""))
         began = time.perf_counter()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.adapters.billing.stripe.connection import Patience
-from chalicelib.adapters.billing.stripe.throttle import Throttle
+from chalicelib.adapters.billing.stripe.throttle import Throttle, background_throttle
 from chalicelib.domain.errors import ProviderUnavailableError
 from tests.unit.adapters.stripe.scripted import (
     Answer,
@@ -123,6 +123,32 @@ def test_throttle_of_one_endpoint_leaves_another_alone() -> None:
     throttle.wait_for("prices")
     throttle.wait_for("products")
     assert clock.slept == []
+
+
+def test_throttle_of_all_endpoints_together_keeps_the_rate() -> None:
+    clock = ManualClock()
+    throttle = Throttle(clock, per_second=10, burst=10, total_per_second=10)
+    for number in range(30):
+        throttle.wait_for(f"endpoint_{number % 5}")
+    assert sum(clock.slept) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("live", "total", "endpoint"), [(True, 40, 10), (False, 10, 10)])
+def test_throttle_in_the_background_leaves_most_of_what_stripe_allows(
+    live: bool,
+    total: int,
+    endpoint: int,
+) -> None:
+    clock = ManualClock()
+    throttle = background_throttle(clock, live=live)
+    for number in range(10 * total):
+        throttle.wait_for(f"endpoint_{number % 8}")
+    assert sum(clock.slept) == pytest.approx(9.0, abs=0.2)
+    alone = ManualClock()
+    throttle = background_throttle(alone, live=live)
+    for _ in range(10 * endpoint):
+        throttle.wait_for("subscriptions")
+    assert sum(alone.slept) == pytest.approx(9.0, abs=0.2)
 
 
 def test_throttle_after_a_rest_has_its_burst_again_and_no_more() -> None:

@@ -1,0 +1,1 @@
+"""What comparing very many customers costs."""
