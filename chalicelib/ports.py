@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from chalicelib.domain.billing import (
     CatalogStep,
     ChangePreview,
+    CheckoutDiscount,
     CheckoutRequest,
     ObservedProduct,
     ProviderCheckout,
@@ -448,6 +449,25 @@ class CustomerPortal(Protocol):
 
     def open_portal(self, customer_billing_id: str, return_url: str) -> str:
         """The address of the customer's page; it is good for a short time and leads back to `return_url`."""
+        ...
+
+
+@runtime_checkable
+class SubscriptionDiscounts(Protocol):
+    """The ability to change what is taken off a running subscription's invoices."""
+
+    def set_discount(
+        self,
+        billing_id: str,
+        discount: CheckoutDiscount | None,
+        *,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> ProviderSubscription:
+        """The invoices to come have this discount and no other (None: none), and it carries the metadata.
+
+        An empty value removes its key. Repeating it does nothing more: a coupon that lasts begins but once.
+        """
         ...
 
 

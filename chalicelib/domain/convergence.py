@@ -253,7 +253,7 @@ def _translate(
         billing_period=plan.price.billing_period,
         interval_count=plan.price.interval_count,
         currency=truth.currency,
-        coupon_id=before.coupon_id if before else truth.metadata.get(METADATA_COUPON),
+        coupon_id=truth.metadata.get(METADATA_COUPON) or None,
         status=truth.status,
         started_at=truth.started_at,
         scheduled_change=_scheduled(truth, owners, plan, addons),

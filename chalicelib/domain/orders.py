@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.domain.billing import CheckoutMode
 from chalicelib.domain.errors import InvalidError, Violation, invalid
-from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, derived_id
+from chalicelib.domain.ids import CustomerId, FeatureId, PackageId, SubscriptionId, derived_id
 from chalicelib.domain.plans import PackageKind, PackageVersion, PricingType
 from chalicelib.domain.price_sets import selling_terms
 from chalicelib.domain.prices import BillingPeriod, Price, PriceModel, Terms, prices_on
@@ -28,7 +28,8 @@ class Order:
 
     `is_self_service`: the customer orders without anybody of the application's in between.
 
-    `billing_provider` None: whoever is able to take the payment. `ui_mode` is where it is taken, if any is.
+    `billing_provider` None: whoever is able to take the payment. `ui_mode` is where it is taken, if any is. `replaces`
+    is the subscription that nobody bills and that ends once this one is there.
     """
 
     customer_id: CustomerId
@@ -46,6 +47,7 @@ class Order:
     return_url: str | None = None
     ui_mode: CheckoutMode = CheckoutMode.HOSTED
     billing_provider: str | None = None
+    replaces: SubscriptionId | None = None
     is_self_service: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
 

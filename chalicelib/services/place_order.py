@@ -13,7 +13,7 @@ from chalicelib.domain.errors import (
     invalid,
 )
 from chalicelib.domain.features import Lifecycle
-from chalicelib.domain.ids import CustomerId, PackageId, ProductId
+from chalicelib.domain.ids import CustomerId, PackageId, ProductId, SubscriptionId
 from chalicelib.domain.orders import Order, PricedOrder, price_order, refuse_beyond_self_service
 from chalicelib.domain.plans import Package, PackageKind, PackageVersion, Trial
 from chalicelib.domain.snapshots import Snapshot
@@ -48,12 +48,12 @@ def place_order(ports: Ports, order: Order) -> Placed:
         raise NotFoundError("customer", order.customer_id)
     if customer.status is Lifecycle.ARCHIVED:
         raise ArchivedError("The customer is archived.", param="customer_id")
-    plan = _sold(ports, PackageKind.PLAN, order.plan_id)
+    plan = sold_version(ports, PackageKind.PLAN, order.plan_id)
     if plan is None:
         raise NotFoundError("plan", order.plan_id)
     addons: dict[PackageId, PackageVersion] = {}
     for wished in order.addons:
-        version = _sold(ports, PackageKind.ADDON, wished.id)
+        version = sold_version(ports, PackageKind.ADDON, wished.id)
         if version is not None:
             addons[wished.id] = version
     _check_return_urls(ports, order)
@@ -90,11 +90,18 @@ def _trial(ports: Ports, order: Order, plan: PackageVersion) -> Trial | None:
 
 
 def refuse_second(
-    subscriptions: tuple[Subscription, ...], product_id: ProductId, *, paying: bool = False
+    subscriptions: tuple[Subscription, ...],
+    product_id: ProductId,
+    *,
+    paying: bool = False,
+    replaces: SubscriptionId | None = None,
 ) -> None:
-    """Nothing, if no live subscription of the product is among these; what is paid for may follow a trial at once."""
+    """Nothing, if no live subscription of the product is among these.
+
+    What is paid for may follow a trial at once, and `replaces`, if nobody bills that.
+    """
     for held in subscriptions:
-        if paying and held.is_unbilled_trial:
+        if paying and (held.is_unbilled_trial or (held.id == replaces and not held.provider)):
             continue
         if held.product_id == product_id and held.is_live:
             raise SubscriptionExistsError(held.id, product_id)
@@ -115,7 +122,8 @@ def live_subscription(
     )
 
 
-def _sold(ports: Ports, kind: PackageKind, package_id: PackageId) -> PackageVersion | None:
+def sold_version(ports: Ports, kind: PackageKind, package_id: PackageId) -> PackageVersion | None:
+    """The version that is sold now, or None if there is no such package; raises if it takes no subscribers."""
     package = ports.store.get(Package, kind, package_id)
     if package is None:
         return None

@@ -36,20 +36,30 @@ class Provisioned:
 def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisioned:
     """The customer has the subscription, or a checkout that leads to it; a repeated operation finds its own result."""
     require_known(ports, order.billing_provider)
-    wanted = SubscriptionId(derived_id("subs_", "provision", cause.operation_id))
+    wanted = provisioned_id(cause)
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
         mine = next((held for held in placed.subscriptions if held.id == wanted), None)
         if mine is not None:
             return Provisioned(subscription=mine)
         is_paying = bool(placed.priced.lines) and not _begins_unpaid(placed)
-        refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=is_paying)
+        refuse_second(
+            placed.subscriptions,
+            placed.priced.plan.product_id,
+            paying=is_paying,
+            replaces=order.replaces,
+        )
         try:
             return _provide(ports, cause, order, placed, wanted)
         except StoreConflictError:
             if tried == _TRIES:
                 raise
     raise AssertionError  # the loop returns or raises
+
+
+def provisioned_id(cause: Cause) -> SubscriptionId:
+    """What the subscription is called that the operation provisions at once."""
+    return SubscriptionId(derived_id("subs_", "provision", cause.operation_id))
 
 
 def _provide(

@@ -55,7 +55,12 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
     provider = choose_checkout(ports, order.billing_provider, order.ui_mode)
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
-        refuse_second(placed.subscriptions, placed.priced.plan.product_id, paying=True)
+        refuse_second(
+            placed.subscriptions,
+            placed.priced.plan.product_id,
+            paying=True,
+            replaces=order.replaces,
+        )
         if not placed.priced.lines:
             raise invalid(
                 "plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead."

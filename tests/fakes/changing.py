@@ -5,29 +5,63 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from chalicelib.domain.entitlements import Behavior
 from chalicelib.domain.errors import ProviderUnavailableError
-from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.plans import PricingType, Trial, TrialEnd, TrialUnit
+from chalicelib.domain.ids import CustomerId, PackageId
+from chalicelib.domain.plans import PackageKind, PricingType, Trial, TrialEnd, TrialUnit
+from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import Providers
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.provision_subscription import provision_subscription
-from tests.factories import ACME, a_limit, a_price, a_value
+from tests.factories import ACME, a_limit, a_price, a_product, a_seat_price, a_value
 from tests.fakes.billing import FakeBillingProvider, FakeProviders
 from tests.fakes.crashes import every_crash, every_fault
 from tests.fakes.migrating import Shop
 from tests.fakes.world import World, a_cause, an_order
 
 TRIAL = Trial(duration=14, unit=TrialUnit.DAY, end_behavior=TrialEnd.CANCEL_SUBSCRIPTION)
+CATALOG = (
+    (PackageKind.PLAN, "pro"),
+    (PackageKind.PLAN, "team"),
+    (PackageKind.PLAN, "tried"),
+    (PackageKind.ADDON, "storage"),
+)
 Operation = Callable[[Any, str], Any]
 
 
 @dataclass
 class ChangeShop(Shop):
-    """Beside `free` and `pro` a `custom` plan, and `tried` with a trial that needs no card. Acme is a customer."""
+    """Beside `free` and `pro` a `custom` plan, `tried` with a trial that needs no card, and `team` by the seat.
+
+    The add-on `storage` goes with the paid ones. Acme is a customer.
+    """
 
     def stock(self) -> None:
-        super().stock()
+        self.put(a_product())
+        self.publish("free", entitlements=[a_limit("calls", 10)])
+        self.sell(
+            "storage",
+            a_price("storage", 300),
+            kind=PackageKind.ADDON,
+            entitlements=[a_limit("gigabytes", 5, behavior=Behavior.INCREMENT)],
+        )
+        addons = (PackageId("storage"),)
+        yearly = a_price("yearly", 10_000, billing_period=BillingPeriod.YEAR)
+        self.sell(
+            "pro",
+            a_price("monthly", 1000),
+            yearly,
+            entitlements=[a_limit("calls", 100)],
+            compatible_addons=addons,
+        )
+        self.sell(
+            "team",
+            a_price("base", 2000),
+            a_seat_price("seat", 500, min_quantity=2, max_quantity=50),
+            entitlements=[a_limit("calls", None), a_limit("seats", 2), a_value("sso", True)],
+            compatible_addons=addons,
+        )
         self.publish(
             "custom", pricing_type=PricingType.CUSTOM, entitlements=[a_limit("calls", None)]
         )
@@ -50,6 +84,17 @@ class ChangeShop(Shop):
         now = self.clock.now()
         [held] = [one.at(now) for one in self.subscriptions() if one.at(now).is_live]
         return held
+
+    def charged(self) -> dict[str, int | None]:
+        """What Acme's live subscription is charged by, with our own names for the prices."""
+        names = {
+            self.price_id(key, price.price_id, kind=kind): f"{key}/{price.price_id}"
+            for kind, key in CATALOG
+            for price in self.link(key, kind=kind).prices
+            if price.active
+        }
+        [theirs] = [one for one in self.billing.subscriptions.values() if one.ended_at is None]
+        return {names[item.price_billing_id]: item.quantity for item in theirs.items}
 
     def reconcile(self) -> None:
         """A webhook was delivered again, or the schedule has come by."""

@@ -4,13 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from chalicelib.domain.billing import ProviderChange, ProviderItem, ProviderSubscription
+from chalicelib.domain.billing import (
+    CheckoutDiscount,
+    ProviderChange,
+    ProviderItem,
+    ProviderSubscription,
+)
 from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
 from chalicelib.ports import (
     ScheduledChanges,
     SubscriptionChanges,
+    SubscriptionDiscounts,
     SubscriptionEnding,
     SubscriptionPausing,
     TrialChanges,
@@ -25,12 +31,14 @@ class MovingProvider(
     ScheduledChanges,
     SubscriptionEnding,
     SubscriptionPausing,
+    SubscriptionDiscounts,
     TrialChanges,
 ):
     """`changes` counts what was really changed; `later` is what waits for a subscription's next period."""
 
     changes: list[str] = field(default_factory=list)
     later: dict[str, tuple[tuple[ItemMove, ...], dict[str, str]]] = field(default_factory=dict)
+    discounts: dict[str, CheckoutDiscount | None] = field(default_factory=dict)
 
     # --- Ending, pausing, trials ------------------------------------------------------------------
 
@@ -78,6 +86,25 @@ class MovingProvider(
             return self.edit_subscription(billing_id, trial_end=until, current_period_end=until)
 
         return self._changed(Call("set_trial_end", (billing_id, until), idempotency_key), extend)
+
+    def set_discount(
+        self,
+        billing_id: str,
+        discount: CheckoutDiscount | None,
+        *,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> ProviderSubscription:
+        def take_off() -> ProviderSubscription:
+            held = self._alive(billing_id)
+            if self.discounts.get(billing_id) != discount:
+                self.discounts[billing_id] = discount
+                self.changes.append(billing_id)
+            kept = {key: value for key, value in {**held.metadata, **metadata}.items() if value}
+            return self.edit_subscription(billing_id, metadata=kept)
+
+        call = Call("set_discount", (billing_id, discount), idempotency_key)
+        return self._changed(call, take_off)
 
     def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
         def drop() -> ProviderSubscription:
@@ -168,4 +195,5 @@ def _moved(
                 price_billing_id=move.to_price, quantity=move.quantity
             )
     ordered = tuple(lines[price] for price in sorted(lines))
-    return replace(held, items=ordered, metadata={**held.metadata, **metadata})
+    carried = {key: value for key, value in {**held.metadata, **metadata}.items() if value}
+    return replace(held, items=ordered, metadata=carried)

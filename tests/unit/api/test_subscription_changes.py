@@ -100,3 +100,64 @@ def test_operations_on_another_version_are_conflicts(front: Shopfront) -> None:
 def test_operations_on_nothing_are_not_found(front: Shopfront) -> None:
     answer = front.world.send("POST", "/v1/subscriptions/subs_none/pause", {})
     assert (answer.status, answer.json["code"]) == (404, "not_found")
+
+
+def test_change_shows_the_subscription_as_it_is_now(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    body = {"plan_id": "team", "quantities": {"seats": 3}, "proration": "invoice_now"}
+    answer = front.post("", body, "PATCH")
+    assert answer.status == 200
+    assert (answer.json["object"], answer.json["plan_id"]) == ("subscription", "team")
+    assert answer.json["quantities"] == {"seats": 3}
+
+
+def test_change_with_the_period_is_shown_as_scheduled_and_dropped(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    for plan_id in ("team", "free"):
+        body = {"plan_id": plan_id, "effective": "end_of_period"}
+        answer = front.post("", body, "PATCH")
+        assert answer.json["scheduled_change"]["plan_id"] == plan_id
+        assert answer.json["scheduled_change"]["at"] == answer.json["current_period_end"]
+    assert front.post("scheduled_change", None, "DELETE").json["scheduled_change"] is None
+
+
+def test_change_from_free_to_paid_is_a_provisioning(front: Shopfront) -> None:
+    front.shop.begin("free")
+    answer = front.post("", {"plan_id": "pro"}, "PATCH")
+    assert answer.status == 200
+    assert (answer.json["object"], answer.json["status"]) == ("provisioning", "payment_required")
+    assert answer.json["checkout_url"]
+    assert answer.json["subscription"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"effective": "never"}, 422, "unknown_value"),
+        ({"proration": "some"}, 422, "unknown_value"),
+        ({"currency": "eur"}, 422, "unknown_field"),
+        ({"plan_id": "none"}, 404, "not_found"),
+        ({"expected_version": 9}, 409, "version_conflict"),
+    ],
+)
+def test_change_badly_told_is_refused(front: Shopfront, body: Any, status: int, code: str) -> None:
+    front.shop.begin("pro")
+    answer = front.post("", body, "PATCH")
+    faults = answer.json.get("errors", [{"code": answer.json["code"]}])
+    assert (answer.status, faults[0]["code"]) == (status, code)
+
+
+def test_migrate_and_transfer_show_the_subscription(front: Shopfront) -> None:
+    front.shop.begin("free")
+    front.shop.publish("free")
+    assert front.post("migrate").json["plan_version"] == 2
+    front.shop.customer("bob")
+    answer = front.post("transfer", {"customer_id": "bob"})
+    assert answer.json["customer_id"] == "bob"
+
+
+def test_transfer_what_is_billed_is_not_supported(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    front.shop.customer("bob")
+    answer = front.post("transfer", {"customer_id": "bob"})
+    assert (answer.status, answer.json["code"]) == (422, "not_supported")
