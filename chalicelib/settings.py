@@ -58,6 +58,11 @@ def stage() -> str:
     return os.environ.get("PAYGRADE_STAGE") or _DEFAULT_STAGE
 
 
+def is_chalice_command() -> bool:
+    """Whether this is one of Chalice's commands looking at the app: it says so itself."""
+    return os.environ.get("AWS_CHALICE_CLI_MODE") == "true"
+
+
 def reconcile_every_minutes() -> int:
     """How often the scheduled reconciliation starts."""
     return _count(os.environ, "PAYGRADE_RECONCILE_MINUTES", "60")

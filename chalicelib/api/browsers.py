@@ -4,7 +4,8 @@ Chalice's own CORS takes a single origin. Nothing is ever allowed with credentia
 the page's own script sets.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from chalice.app import Chalice, Response
@@ -16,6 +17,7 @@ from chalicelib.services.idempotency import REPLAYED
 _EXPOSED: Final = f"ETag, Request-Id, Retry-After, {REPLAYED}"
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 _PREFLIGHT_KEPT_SECONDS: Final = "600"
+_SYMBOLS: Final = re.compile(r"\W+")
 
 
 def cross_origin_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[str, str]:
@@ -28,16 +30,18 @@ def cross_origin_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[s
     return headers
 
 
-def allow_preflight(app: Chalice) -> None:
-    """Every path that a browser may call answers its OPTIONS request; to be called when all routes are there."""
-    for number, (path, methods) in enumerate(list(app.routes.items())):
+def allow_preflight(app: Chalice, paths: Iterable[str]) -> None:
+    """Those of the paths that a browser may call answer OPTIONS requests, once all their routes are there."""
+    for path in paths:
+        methods = app.routes[path]
         operations = (getattr(entry.view_function, "operation", None) for entry in methods.values())
         offered = [
             one.method for one in operations if isinstance(one, Operation) and one.for_browsers
         ]
-        if offered:
+        if offered and "OPTIONS" not in methods:
             view = _preflight(app, ", ".join(sorted(offered)))
-            app.route(path, methods=["OPTIONS"], name=f"preflight_{number}")(view)
+            name = "preflight" + _SYMBOLS.sub("_", path)
+            app.route(path, methods=["OPTIONS"], name=name)(view)
 
 
 def _preflight(app: Chalice, methods: str) -> Any:  # noqa: ANN401 -- Chalice's own type of a view

@@ -13,6 +13,7 @@ from chalice.app import Blueprint, Chalice
 
 from chalicelib.api import openapi, problems
 from chalicelib.api.http import Call, Reply, Text, endpoint
+from chalicelib.api.routing import Paygrade
 from chalicelib.api.wire import NoBody, NoQuery
 from chalicelib.web import reference
 
@@ -27,6 +28,8 @@ _PAGE_HEADERS: Final = {
 
 @lru_cache(maxsize=4)
 def _document(app: Chalice, server_url: str) -> openapi.Document:
+    if isinstance(app, Paygrade):
+        app.load_all()
     return openapi.document(app.routes, server_url)
 
 

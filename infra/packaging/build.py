@@ -6,7 +6,10 @@ Why Chalice is handed a finished package: infra/decisions/0008-the-package-is-bu
 import inspect
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
@@ -25,6 +28,7 @@ from infra.packaging.vendor import compile_tree, vendored
 
 # A folder without it was not made here and is not replaced.
 MARKER: Final = ".paygrade-package"
+ROUTE_INDEX: Final = Path("chalicelib") / "api" / "routes.json"
 CACHE: Final = Path(".cache") / "packaging"
 _UPLOAD_LIMIT: Final = 50 * 1024 * 1024
 
@@ -62,6 +66,7 @@ def build(
     shutil.copytree(vendor, out_dir / "vendor")
     _add_our_code(project_dir, out_dir)
     _add_chalice(out_dir / "vendor")
+    _add_route_index(out_dir)
     _add_configuration(project_dir, out_dir, architecture)
     return _report(out_dir, target, services)
 
@@ -86,6 +91,23 @@ def _add_our_code(project_dir: Path, out_dir: Path) -> None:
     compile_tree(out_dir / "app.py", out_dir)
     # Chalice takes one file from the root; what is beside it has to come through vendor.
     (out_dir / "__pycache__").rename(out_dir / "vendor" / "__pycache__")
+
+
+def _add_route_index(out_dir: Path) -> None:
+    """Which nouns serve which path, so that a request imports no others (chalicelib/api/routing.py)."""
+    code = "import json, app; print(json.dumps(app.app.index(), indent=1))"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", code],
+        cwd=out_dir,
+        # As one of Chalice's commands, for which all routes are registered.
+        env={**os.environ, "AWS_CHALICE_CLI_MODE": "true", "PYTHONPATH": str(out_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise PackagingError(f"The app can't be imported:\n{done.stderr}")
+    (out_dir / ROUTE_INDEX).write_text(done.stdout)
 
 
 def _add_chalice(vendor: Path) -> None:

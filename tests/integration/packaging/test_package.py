@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 
+import app
+from chalicelib.api import openapi
 from infra.packaging.build import Report, build
 from infra.packaging.errors import PackagingError
 from infra.packaging.target import running_python
 from tests.integration.packaging.conftest import HERE, ROOT
 
 MAX_ZIP_BYTES = 12_000_000
+CHECK = "/v1/customers/{customer_id}/entitlements/{feature_id}"
+PUBLIC_URL = "https://paygrade.example.test"
 UNCHECKED_HASH = 0b01  # PEP 552: by hash, and nobody looks at the source
 
 
@@ -29,6 +33,7 @@ def run_inside(task_root: Path, code: str) -> str:
         env={
             "PATH": os.environ["PATH"],
             "AWS_DEFAULT_REGION": "us-east-1",
+            "PAYGRADE_PUBLIC_URL": PUBLIC_URL,
             "PYTHONDONTWRITEBYTECODE": "1",
         },
         capture_output=True,
@@ -90,6 +95,34 @@ print(json.dumps([one for one in places if one and not one.startswith((*stdlib, 
         if not Path(place).is_relative_to(task_root)
     ]
     assert outside == []
+
+
+def test_request_imports_no_noun_but_its_own_and_docs_have_them_all(task_root: Path) -> None:
+    code = f"""
+import json
+import app
+def call(method, path, resource):
+    return app.app({{
+        "resource": resource, "path": path, "httpMethod": method, "headers": {{}},
+        "multiValueHeaders": {{}}, "queryStringParameters": None, "stageVariables": None,
+        "multiValueQueryStringParameters": None, "body": None, "isBase64Encoded": False,
+        "pathParameters": {{"customer_id": "a", "feature_id": "b"}},
+        "requestContext": {{"resourcePath": resource, "httpMethod": method, "requestId": "r",
+            "path": path, "identity": {{"sourceIp": "192.0.2.1"}}}},
+    }}, None)
+check = call("GET", "/v1/customers/a/entitlements/b", {CHECK!r})
+nouns = sorted(name for name in sys.modules if name.startswith("chalicelib.api."))
+preflight = call("OPTIONS", "/v1/customers/a/entitlements/b", {CHECK!r})
+document = json.loads(call("GET", "/openapi.json", "/openapi.json")["body"])
+print(json.dumps([check["statusCode"], nouns, preflight["statusCode"], document]))
+"""
+    *_, last = run_inside(task_root, code).splitlines()
+    status, modules, preflight, document = json.loads(last)
+    assert (status, preflight) == (401, 204)
+    assert {"chalicelib.api.catalog_models", "chalicelib.api.plans"}.isdisjoint(modules)
+    whole = openapi.document(app.app.routes, PUBLIC_URL)
+    assert list(document["paths"]) == list(whole["paths"])
+    assert document == json.loads(json.dumps(whole))
 
 
 def test_built_again_without_an_index_it_is_the_same_to_the_byte(
