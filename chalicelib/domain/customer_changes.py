@@ -23,6 +23,10 @@ from chalicelib.domain.subscriptions import (
 
 SubscriptionChange = tuple[Subscription | None, Subscription]
 Happened = tuple[OutboundType, dict[str, object]]
+_Had = tuple[str, str]
+
+# As Stripe reminds (customer.subscription.trial_will_end).
+TRIAL_REMINDER: Final = timedelta(days=3)
 
 # A message is small, and a record has to fit into the database (400 KB): what is larger is asked for.
 MAX_DATA_BYTES: Final = 100_000
@@ -59,71 +63,108 @@ _TOLD_OF_SUBSCRIPTIONS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerChange:
-    """One commit's change: the snapshot it replaces (None: there was none), the new one, and what is held now."""
+    """One commit's change: the snapshot it replaces, the new one, and all that is held after it.
 
-    before: Snapshot | None
+    `changed` has the subscriptions that the commit writes, each with what it was before (None: it is new).
+    """
+
+    before: Snapshot
     after: Snapshot
     held: Sequence[Subscription]
     changed: Sequence[SubscriptionChange] = ()
 
 
-def events_of(change: CustomerChange, now: datetime) -> Iterator[Happened]:
-    """The events, the most particular first; `customer.state_changed` is always the last, and there."""
-    for before, after in change.changed:
-        yield _subscription_event(before, after), _of_subscription(before, after)
-        for kind in _trial_events(before, after, change.held):
-            yield kind, {"subscription": _plain_subscription(after)}
+def events_of(change: CustomerChange, since: datetime, now: datetime) -> Iterator[Happened]:
+    """The events, the most particular first; `customer.state_changed` is always there, and the last.
+
+    What was before is looked at as it was when it was last told (`since`): what time alone has brought about in
+    between is told, too, whoever comes first to tell it.
+    """
+    written = {after.id: before for before, after in change.changed}
+    for after in change.held:
+        before = written.get(after.id, after)
+        yield from _of_one(before, after, change.held, since, now)
     document = document_of(change.after.document)
-    entitlements = _entitlements(document, now)
-    earlier = (
-        _entitlements(document_of(change.before.document), now) if change.before is not None else {}
-    )
-    names = sorted(
+    earlier = _entitlements(document_of(change.before.document), since)
+    present = _entitlements(document, now)
+    names = [
         name
-        for name in {*earlier, *entitlements}
-        if _told(earlier.get(name)) != _told(entitlements.get(name))
-    )
+        for name in sorted({*earlier, *present})
+        if _told(earlier.get(name)) != _told(present.get(name))
+    ]
+    about = {"customer_id": change.after.customer_id, "version": change.after.version}
     if names:
-        lost = {"has_access": False}
-        yield (
-            OutboundType.ENTITLEMENTS_UPDATED,
-            _bounded(
-                {
-                    "customer_id": change.after.customer_id,
-                    "version": change.after.version,
-                    "entitlements": [
-                        entitlements.get(name, {"feature_id": name, **lost}) for name in names
-                    ],
-                }
-            ),
-        )
+        differing = [present.get(name) or _lost(*name) for name in names]
+        yield OutboundType.ENTITLEMENTS_UPDATED, _bounded({**about, "entitlements": differing})
+    views = [one.at(now) for one in change.held]
     yield (
         OutboundType.CUSTOMER_STATE_CHANGED,
         _bounded(
             {
-                "customer_id": change.after.customer_id,
-                "version": change.after.version,
+                **about,
                 "status": document["customer_status"],
-                "subscriptions": [
-                    _plain_subscription(one.at(now)) for one in change.held if one.at(now).is_live
-                ],
-                "entitlements": list(entitlements.values()),
+                "subscriptions": [_plain_subscription(view) for view in views if view.is_live],
+                "entitlements": list(present.values()),
             }
         ),
     )
 
 
-def trial_data(subscription: Subscription) -> dict[str, object]:
-    """What an event tells that time alone brings about."""
-    return {"subscription": _plain_subscription(subscription)}
+def next_change(after: Snapshot, held: Iterable[Subscription], now: datetime) -> datetime | None:
+    """When time alone next brings about something to tell; None if it never will."""
+    moments: list[datetime | None] = []
+    for one in held:
+        if one.is_live:
+            change = one.scheduled_change
+            moments += [one.started_at, one.trial_end, one.cancel_at, will_end_at(one)]
+            moments.append(change.at if change is not None else None)
+    for source in document_of(after.document)["sources"]:
+        moments.append(_from_ms(source["start"]))
+        moments.append(_from_ms(source["end"]) if "end" in source else None)
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
 # --- Subscriptions ------------------------------------------------------------------------------------------------
 
 
-def _subscription_event(before: Subscription | None, after: Subscription) -> OutboundType:
+def will_end_at(subscription: Subscription) -> datetime | None:
+    """When the application is reminded that the trial will end; None without a trial."""
+    if subscription.status is not SubscriptionStatus.IN_TRIAL or subscription.trial_end is None:
+        return None
+    return subscription.trial_end - TRIAL_REMINDER
+
+
+def _of_one(
+    stored: Subscription | None,
+    after: Subscription,
+    held: Sequence[Subscription],
+    since: datetime,
+    now: datetime,
+) -> Iterator[Happened]:
+    before = stored.at(since) if stored is not None else None
+    view = after.at(now)
+    told = _plain_subscription(view)
+    old = _plain_subscription(before) if before is not None else {}
+    previous = {name: old[name] for name in old if old[name] != told[name] and name != "version"}
+    data: dict[str, object] = {"subscription": told}
     if before is None:
-        return OutboundType.SUBSCRIPTION_CREATED
+        yield OutboundType.SUBSCRIPTION_CREATED, data
+    elif previous:
+        kind = _kind_of(before, view)
+        yield kind, {**data, "previous_attributes": previous}
+    for event in _trial_events(before, view, held):
+        yield event, data
+    if _is_due(will_end_at(view), now) and not (
+        before is not None and _is_due(will_end_at(before), since)
+    ):
+        yield OutboundType.TRIAL_WILL_END, data
+
+
+def _is_due(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now
+
+
+def _kind_of(before: Subscription, after: Subscription) -> OutboundType:
     if before.status is after.status:
         return OutboundType.SUBSCRIPTION_UPDATED
     return _BY_STATUS.get(after.status, OutboundType.SUBSCRIPTION_UPDATED)
@@ -138,24 +179,12 @@ def _trial_events(
         yield OutboundType.TRIAL_STARTED
     if not was or is_now:
         return
-    if after.status not in ENDED:
-        yield OutboundType.TRIAL_CONVERTED
-        return
     # A trial that nobody bills ends when what was paid takes its place.
-    paid = any(
+    paid = after.status not in ENDED or any(
         one.product_id == after.product_id and one.id != after.id and one.status in GIVING_ACCESS
         for one in held
     )
     yield OutboundType.TRIAL_CONVERTED if paid else OutboundType.TRIAL_ENDED
-
-
-def _of_subscription(before: Subscription | None, after: Subscription) -> dict[str, object]:
-    now = _plain_subscription(after)
-    if before is None:
-        return {"subscription": now}
-    old = _plain_subscription(before)
-    previous = {name: old[name] for name in old if old[name] != now[name] and name != "version"}
-    return {"subscription": now, "previous_attributes": previous}
 
 
 def _plain_subscription(subscription: Subscription) -> dict[str, object]:
@@ -174,24 +203,34 @@ def _instant(moment: datetime) -> str:
 # --- Entitlements ------------------------------------------------------------------------------------------------
 
 
-def _entitlements(document: SnapshotDocument, now: datetime) -> dict[str, dict[str, object]]:
-    """By feature, what a check would answer, but for usage."""
-    found: dict[str, dict[str, object]] = {}
-    for name, entry in sorted(document["features"].items()):
-        question = Question(usage=0) if entry["type"] == "metered" else Question()
-        found[name] = _plain_entitlement(
-            name, entry["type"], decide(document, {}, name, question, epoch_ms(now))
-        )
+def _entitlements(document: SnapshotDocument, now: datetime) -> dict[_Had, dict[str, object]]:
+    """By feature and resource, what a check would answer, but for usage."""
+    found: dict[_Had, dict[str, object]] = {}
+    for feature_id, entry in sorted(document["features"].items()):
+        sources = [document["sources"][share["source"]] for share in entry["shares"]]
+        usage = 0 if entry["type"] == "metered" else None
+        # "": the customer as a whole.
+        for resource_id in sorted({"", *(source.get("resource", "") for source in sources)}):
+            question = Question(usage=usage, resource_id=resource_id or None)
+            decision = decide(document, {}, feature_id, question, epoch_ms(now))
+            if resource_id and not decision.sources:
+                continue
+            found[feature_id, resource_id] = _plain_entitlement(
+                feature_id, resource_id or None, entry["type"], decision
+            )
     return found
 
 
-def _plain_entitlement(name: str, kind: str, decision: Decision) -> dict[str, object]:
+def _plain_entitlement(
+    feature_id: str, resource_id: str | None, kind: str, decision: Decision
+) -> dict[str, object]:
     # The end of a usage period changes the counter, not what the customer is entitled to.
     end = decision.valid_until_ms
     if end is not None and end == decision.period_end_ms:
         end = None
     return {
-        "feature_id": name,
+        "feature_id": feature_id,
+        "resource_id": resource_id,
         "feature_type": kind,
         "has_access": decision.has_access,
         "usage_limit": decision.usage_limit,
@@ -200,7 +239,7 @@ def _plain_entitlement(name: str, kind: str, decision: Decision) -> dict[str, ob
         "value": decision.value,
         "values": list(decision.values) if decision.values is not None else None,
         "reset_period": decision.reset_period,
-        "valid_until": _from_ms(end),
+        "valid_until": _instant(_from_ms(end)) if end is not None else None,
         "sources": [
             {
                 "type": source["type"],
@@ -214,6 +253,10 @@ def _plain_entitlement(name: str, kind: str, decision: Decision) -> dict[str, ob
     }
 
 
+def _lost(feature_id: str, resource_id: str) -> dict[str, object]:
+    return {"feature_id": feature_id, "resource_id": resource_id or None, "has_access": False}
+
+
 def _told(entitlement: Mapping[str, object] | None) -> object:
     """What makes it another entitlement: not where it comes from. None is as good as no access."""
     if entitlement is None or entitlement["has_access"] is False:
@@ -221,10 +264,8 @@ def _told(entitlement: Mapping[str, object] | None) -> object:
     return {name: item for name, item in entitlement.items() if name != "sources"}
 
 
-def _from_ms(moment: int | None) -> str | None:
-    if moment is None:
-        return None
-    return _instant(datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=moment))
+def _from_ms(moment: int) -> datetime:
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=moment)
 
 
 def _bounded(data: dict[str, object]) -> dict[str, object]:

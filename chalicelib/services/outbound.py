@@ -4,12 +4,13 @@ Whoever writes a customer's snapshot commits through `commit_customer_change`; w
 `announcement` to its writes and commits through `commit_announced`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from chalicelib.domain.customer_changes import CustomerChange, events_of
+from chalicelib.domain.customer_changes import CustomerChange, events_of, next_change
+from chalicelib.domain.customer_timers import CustomerTimer
 from chalicelib.domain.errors import StoreUnavailableError
 from chalicelib.domain.outbound_events import OutboundEvent, OutboundType
-from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName, Write
+from chalicelib.ports import Absent, Anyhow, AtRevision, Message, Ports, Put, QueueName, Write
 
 
 def commit_customer_change(ports: Ports, change: CustomerChange, *writes: Write) -> None:
@@ -17,15 +18,25 @@ def commit_customer_change(ports: Ports, change: CustomerChange, *writes: Write)
 
     Raises `StoreConflictError` if the snapshot is not the one before any more, or as the writes' conditions say.
     """
-    fence = Absent() if change.before is None else AtRevision(number=change.before.version)
-    events = change_writes(ports, change)
-    commit_announced(ports, Put(change.after, fence), *writes, *events)
-
-
-def change_writes(ports: Ports, change: CustomerChange) -> Iterator[Put]:
-    """The events of a customer's change, for its commit."""
-    for kind, data in events_of(change, ports.clock.now()):
-        yield announcement(ports, kind, data, customer_id=change.after.customer_id)
+    now = ports.clock.now()
+    customer_id = change.after.customer_id
+    # Fenced like all the rest: nobody writes a timer without raising the snapshot.
+    timer = ports.store.get(CustomerTimer, customer_id)
+    since = timer.told_at if timer is not None else now
+    events = [
+        announcement(ports, kind, data, customer_id=customer_id)
+        for kind, data in events_of(change, since, now)
+    ]
+    rearmed = CustomerTimer(
+        customer_id=customer_id, told_at=now, at=next_change(change.after, change.held, now)
+    )
+    commit_announced(
+        ports,
+        Put(change.after, AtRevision(number=change.before.version)),
+        *writes,
+        Put(rearmed, Anyhow()),
+        *events,
+    )
 
 
 def announcement(

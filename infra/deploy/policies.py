@@ -96,8 +96,8 @@ GRANTS: Final[Mapping[str, Grants]] = {
         secrets=(STRIPE_KEY,),
     ),
     "deliver": Grants(
-        reads=(_OPERATIONS,),
-        changes=(_OPERATIONS,),
+        reads=(_CATALOG, _CUSTOMERS, _OPERATIONS),
+        changes=(_CUSTOMERS, _OPERATIONS),
         sends=(QueueName.DELIVER,),
         works_off=QueueName.DELIVER,
     ),

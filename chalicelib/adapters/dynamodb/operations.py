@@ -10,6 +10,7 @@ from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.billing_events import BillingEvent
 from chalicelib.domain.clock_shift import ClockShift
+from chalicelib.domain.customer_timers import CustomerTimer
 from chalicelib.domain.due_publications import DuePublication
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.impacts import ImpactRun
@@ -138,6 +139,16 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=0,
         index=Index(by="status", order=lambda event: sortable(event.created_at)),
         expires_at=lambda event: event.created_at + _OUTBOUND_KEPT,
+    ),
+    CustomerTimer: Layout(
+        kind="customer_timer",
+        table=_T,
+        partition="TIMER",
+        sort="TIMER",
+        in_partition=1,
+        in_sort=0,
+        # In the order in which they are due: the sweep reads no further than now.
+        index=Index(by="state", order=lambda timer: sortable(timer.at or timer.told_at)),
     ),
     # One partition, because every event is held against all of them; there are a few.
     WebhookEndpoint: Layout(

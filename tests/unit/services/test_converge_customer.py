@@ -78,6 +78,7 @@ def test_converge_paid_checkout_closes_its_slot_in_the_same_commit() -> None:
         "AuditEntry",
         "CheckoutSession",
         "OutboundEvent",
+        "CustomerTimer",
     } == set(kinds)
 
 
