@@ -4,7 +4,7 @@ Whoever writes a customer's snapshot commits through `commit_customer_change`; w
 `announcement` to its writes and commits through `commit_announced`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from chalicelib.domain.customer_changes import CustomerChange, events_of, next_change
 from chalicelib.domain.customer_timers import CustomerTimer
@@ -18,25 +18,21 @@ def commit_customer_change(ports: Ports, change: CustomerChange, *writes: Write)
 
     Raises `StoreConflictError` if the snapshot is not the one before any more, or as the writes' conditions say.
     """
+    commit_announced(ports, *change_writes(ports, change), *writes)
+
+
+def change_writes(ports: Ports, change: CustomerChange) -> Iterator[Put]:
+    """The new snapshot, on condition of the one before, with its timer and its events; for `commit_announced`."""
     now = ports.clock.now()
     customer_id = change.after.customer_id
     # Fenced like all the rest: nobody writes a timer without raising the snapshot.
     timer = ports.store.get(CustomerTimer, customer_id)
     since = timer.told_at if timer is not None else now
-    events = [
-        announcement(ports, kind, data, customer_id=customer_id)
-        for kind, data in events_of(change, since, now)
-    ]
-    rearmed = CustomerTimer(
-        customer_id=customer_id, told_at=now, at=next_change(change.after, change.held, now)
-    )
-    commit_announced(
-        ports,
-        Put(change.after, AtRevision(number=change.before.version)),
-        *writes,
-        Put(rearmed, Anyhow()),
-        *events,
-    )
+    at = next_change(change.after, change.held, now)
+    yield Put(change.after, AtRevision(number=change.before.version))
+    yield Put(CustomerTimer(customer_id=customer_id, told_at=now, at=at), Anyhow())
+    for kind, data in events_of(change, since, now):
+        yield announcement(ports, kind, data, customer_id=customer_id)
 
 
 def announcement(

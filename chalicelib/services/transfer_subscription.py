@@ -12,7 +12,7 @@ from chalicelib.domain.references import SUBSCRIPTION, Reference
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.domain.trials import TrialUse
-from chalicelib.ports import Absent, Anyhow, AtRevision, Delete, Ports, Put
+from chalicelib.ports import Absent, Anyhow, Delete, Ports, Put
 from chalicelib.services.alter_subscription import Standing, refuse_ended, shown, standing
 from chalicelib.services.audit import entry
 from chalicelib.services.clear_slot import clear_slot, keeping_clear
@@ -90,8 +90,6 @@ def _hand_over(ports: Ports, cause: Cause, now: Standing, customer_id: CustomerI
     )
     commit_announced(
         ports,
-        Put(first, AtRevision(number=now.snapshot.version)),
-        Put(second, AtRevision(number=snapshot.version)),
         Delete(now.stored, Anyhow()),
         *subscription_writes(now.stored, after),
         Put(Reference(namespace=SUBSCRIPTION, key=held.id, target=(customer_id,)), Anyhow()),
