@@ -10,12 +10,15 @@ from chalicelib.api.http import Call, endpoint
 from chalicelib.api.usage_models import (
     MAX_AT_ONCE,
     Amount,
+    EventIn,
+    EventOut,
     OutcomesOut,
     Units,
     UsageIn,
     UsageKey,
     UsageOut,
     When,
+    from_recorded,
     from_reported,
     outcomes,
 )
@@ -25,6 +28,7 @@ from chalicelib.domain.errors import InvalidError, Violation, invalid
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Ports
 from chalicelib.services.consume import Consumption, consume
+from chalicelib.services.record_event import UsageEvent, record_event
 from chalicelib.services.report_usage import UpdateBehavior, UsageReport, report_usage
 
 bp = Blueprint(__name__)
@@ -106,6 +110,45 @@ def _reported(ports: Ports, one: UsageIn) -> UsageOut:
         resource_id=one.resource_id,
     )
     return from_reported(report_usage(ports, wanted))
+
+
+class EventsIn(Wire):
+    """Up to 100 events."""
+
+    events: Annotated[tuple[EventIn, ...], Field(min_length=1, max_length=MAX_AT_ONCE)]
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/events",
+    scope=Scope.USAGE_WRITE,
+    summary="Send events",
+    body=EventsIn,
+    answer=OutcomesOut[EventOut],
+)
+def send_events(call: Call[EventsIn, NoQuery]) -> OutcomesOut[EventOut]:
+    """Each event is counted by every meter that looks at it, once for each `idempotency_key` of the customer.
+
+    Meters see an event's properties and, as `event_name`, its name. Events may come late, by up to 35 days, in any
+    order and more than once. Each is answered or has its own error.
+    """
+    return OutcomesOut[EventOut](
+        data=outcomes(
+            call.body.events, lambda one: _recorded(call.ports, one), call.cause.request_id
+        )
+    )
+
+
+def _recorded(ports: Ports, one: EventIn) -> EventOut:
+    event = UsageEvent(
+        customer_id=CustomerId(one.customer_id),
+        name=one.event_name,
+        key=one.idempotency_key,
+        properties=one.properties,
+        at=one.timestamp,
+    )
+    return from_recorded(record_event(ports, event))
 
 
 @endpoint(

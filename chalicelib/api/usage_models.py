@@ -10,6 +10,7 @@ from chalicelib.api.check_models import moment
 from chalicelib.api.problems import Problem, problem_of
 from chalicelib.api.wire import MAX_INTEGER, ChosenId, UtcInstant, Wire
 from chalicelib.domain.errors import DomainError
+from chalicelib.services.record_event import Recorded
 from chalicelib.services.report_usage import Reported, UpdateBehavior
 
 T = TypeVar("T")
@@ -82,6 +83,64 @@ class OutcomesOut(Wire, Generic[T]):
     data: tuple[Outcome[T], ...]
     has_more: Literal[False] = False
     next_cursor: None = None
+
+
+_Scalar = (
+    Annotated[str, Field(max_length=1000)]
+    | int
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | bool
+    | None
+)
+
+
+class EventIn(Wire):
+    """Something that happened, from which meters compute usage."""
+
+    customer_id: ChosenId
+    event_name: Annotated[str, Field(min_length=1, max_length=100)]
+    idempotency_key: UsageKey
+    timestamp: When = None
+    properties: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=100)], _Scalar],
+        Field(max_length=50, description="What meters aggregate and filter by."),
+    ] = Field(default_factory=dict)
+
+
+class CountedOut(Wire):
+    """What an event added to the usage of a feature in its present period."""
+
+    feature_id: str
+    counted: int
+
+
+class EventOut(Wire):
+    """An event that was taken. `counted` has a line for each feature whose meter looked at it."""
+
+    object: Literal["usage_event"] = "usage_event"
+    id: str
+    customer_id: str
+    event_name: str
+    idempotency_key: str
+    timestamp: datetime
+    recorded_at: datetime
+    counted: tuple[CountedOut, ...]
+
+
+def from_recorded(done: Recorded) -> EventOut:
+    """The event as it was taken."""
+    event = done.event
+    return EventOut(
+        id=done.id,
+        customer_id=event.customer_id,
+        event_name=event.name,
+        idempotency_key=event.key,
+        timestamp=done.at,
+        recorded_at=done.recorded_at,
+        counted=tuple(
+            CountedOut(feature_id=name, counted=amount) for name, amount in done.counted.items()
+        ),
+    )
 
 
 def outcomes(items: Iterable[M], do: Callable[[M], T], request_id: str) -> tuple[Outcome[T], ...]:

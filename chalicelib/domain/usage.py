@@ -86,13 +86,18 @@ class CountUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountHour:
-    """What is remembered of the hour that begins at `hour_ms`: `delta` more, or `value` from now on."""
+    """What is remembered of the hour that begins at `hour_ms`: `delta` more, or `value` from now on.
+
+    With `is_exact` only if it was `seen` before (None: nothing).
+    """
 
     customer_id: CustomerId
     counter: str
     hour_ms: int
     delta: int = 0
     value: int | None = None
+    is_exact: bool = False
+    seen: int | None = None
 
 
 Count = CountUsage | CountHour

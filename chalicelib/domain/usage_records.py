@@ -83,3 +83,19 @@ class Reservation:
     def identity(self) -> tuple[str, ...]:
         """What tells one reservation from another."""
         return (self.id,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniqueValue:
+    """A value that a `unique` meter has counted in the period that began then; `value` is a digest of it."""
+
+    customer_id: CustomerId
+    counter: str
+    period_start_ms: int
+    value: str
+    expires_at: datetime | None = None
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells one value of a period from another."""
+        return (self.customer_id, self.counter, str(self.period_start_ms), self.value)

@@ -6,7 +6,7 @@ repetition, and of two that are sent at once one counts.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -61,6 +61,10 @@ class Seen:
     def decide(self, feature_id: str, question: Question) -> tuple[Decision, int]:
         """The decision, and the instant that it is made for."""
         return standing(self.document, self.counters, self.holds, feature_id, question, self.now_ms)
+
+    def at(self, now_ms: int) -> "Seen":
+        """The same at another instant."""
+        return replace(self, now_ms=now_ms)
 
     @property
     def fence(self) -> Require:

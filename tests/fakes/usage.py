@@ -54,6 +54,11 @@ class InMemoryUsageLedger:
             if isinstance(count, CountUsage)
         }
 
+        for count in counts:
+            if isinstance(count, CountHour) and count.is_exact:
+                known = self.remembered.get((count.customer_id, count.counter), {})
+                _require(known.get(count.hour_ms) == count.seen)
+
         def do() -> None:
             for customer_id, (counters, holds) in after.items():
                 self.counters[customer_id] = counters

@@ -18,10 +18,13 @@ from tests.fakes.world import World
 
 
 def a_user(
-    *entitlements: Entitlement, meters: dict[str, Meter] | None = None, **kinds: UsageKind
+    *entitlements: Entitlement,
+    meters: dict[str, Meter] | None = None,
+    into: World | None = None,
+    **kinds: UsageKind,
 ) -> World:
     """A customer of a plan with these allowances; keywords say which features go up and down."""
-    world = World()
+    world = into or World()
     for name, kind in kinds.items():
         world.put(a_feature(name, usage_kind=kind))
     for name, meter in (meters or {}).items():

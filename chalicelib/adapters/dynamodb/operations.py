@@ -19,7 +19,7 @@ from chalicelib.domain.outbound_events import OutboundEvent
 from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.domain.usage_records import KEPT_FOR, Reservation, UsageRecord
+from chalicelib.domain.usage_records import KEPT_FOR, Reservation, UniqueValue, UsageRecord
 from chalicelib.domain.webhook_endpoints import Delivery, WebhookEndpoint
 
 _T: Final = Table.OPERATIONS
@@ -87,6 +87,15 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=0,
         expires_at=lambda record: record.expires_at,
         hides_expired=True,
+    ),
+    UniqueValue: Layout(
+        kind="unique_value",
+        table=_T,
+        partition="UNIQUE",
+        sort="UNIQUE",
+        in_partition=4,
+        in_sort=0,
+        expires_at=lambda seen: seen.expires_at,
     ),
     Reservation: Layout(
         kind="reservation",

@@ -99,8 +99,7 @@ class DynamoUsageLedger:
         pk = joined(CUSTOMER_PARTITION, count.customer_id)
         if isinstance(count, CountHour):
             sk = _day_sort(count.counter, count.hour_ms)
-            actions = _of_hour(count)
-            conditions: list[_Condition] = []
+            actions, conditions = _of_hour(count)
         else:
             sk = USAGE_SORT
             actions, conditions = _of_usage(count)
@@ -117,9 +116,12 @@ def _all(conditions: list[_Condition]) -> _Condition:
     return conditions[0]
 
 
-def _of_hour(count: CountHour) -> list[_Action]:
+def _of_hour(count: CountHour) -> _Update:
     hour = Path([_hour_attribute(count.hour_ms)])
-    return [hour.add(count.delta) if count.value is None else hour.set(count.value)]
+    actions = [hour.add(count.delta) if count.value is None else hour.set(count.value)]
+    if not count.is_exact:
+        return actions, []
+    return actions, [hour.does_not_exist() if count.seen is None else hour == count.seen]
 
 
 def _of_usage(count: CountUsage) -> _Update:

@@ -172,6 +172,20 @@ def test_hours_remember_sums_and_values(world: World) -> None:
     assert world.usage.hours(ACME, "none", 0, FEB) == {}
 
 
+def test_hours_can_depend_on_what_was_remembered(world: World) -> None:
+    def exactly(seen: int | None, value: int) -> CountHour:
+        return CountHour(
+            customer_id=ACME, counter=NAME, hour_ms=JAN, value=value, is_exact=True, seen=seen
+        )
+
+    world.usage.commit([exactly(None, 4)])
+    for wrong in (None, 5):
+        with pytest.raises(StoreConflictError):
+            world.usage.commit([exactly(wrong, 9)])
+    world.usage.commit([exactly(4, 6)])
+    assert world.usage.hours(ACME, NAME, JAN, JAN) == {JAN: 6}
+
+
 def test_hours_are_in_one_step_with_the_counter(world: World) -> None:
     world.usage.commit([*counting(begun(1)), hour(JAN, 1)])
     with pytest.raises(StoreConflictError):

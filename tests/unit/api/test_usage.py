@@ -211,3 +211,49 @@ def test_usage_of_one_resource_is_counted_apart(shop: World) -> None:
     path = "/v1/customers/acme/entitlements/calls/consume"
     body = {"amount": 2, "idempotency_key": "c", "resource_id": "ws1"}
     assert shop.send("POST", path, body).json["current_usage"] == 5
+
+
+def an_event(key: str, **fields: Any) -> dict[str, Any]:
+    return {"customer_id": "acme", "event_name": "job", "idempotency_key": key, **fields}
+
+
+def test_events_are_each_counted_or_have_their_own_error(shop: World) -> None:
+    events = [
+        an_event("a", properties={"n": 1, "x": "y", "z": None, "f": 1.5, "b": True}),
+        an_event("b", timestamp="2025-01-01T00:00:00Z"),
+        an_event("c", customer_id="nobody"),
+        an_event("a", event_name="other"),
+    ]
+    answer = shop.send("POST", "/v1/events", {"events": events})
+    assert answer.status == 200
+    done, *failed = answer.json["data"]
+    assert done["result"] == {
+        "object": "usage_event",
+        "id": done["result"]["id"],
+        "customer_id": "acme",
+        "event_name": "job",
+        "idempotency_key": "a",
+        "timestamp": "2026-01-15T12:00:00Z",
+        "recorded_at": "2026-01-15T12:00:00Z",
+        "counted": [{"feature_id": "tokens", "counted": 1}],
+    }
+    assert [(one["status"], one["error"]["code"]) for one in failed] == [
+        (422, "invalid"),
+        (404, "not_found"),
+        (422, "idempotency_key_reused"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [an_event(str(number)) for number in range(101)],
+        [an_event("a", properties={"deep": {"er": 1}})],
+        [an_event("a", properties={"": 1})],
+        [an_event("")],
+        [an_event("a", event_name="")],
+    ],
+)
+def test_malformed_events_are_refused_together(shop: World, events: list[Any]) -> None:
+    assert shop.send("POST", "/v1/events", {"events": events}).status == 422
