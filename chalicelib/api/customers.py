@@ -31,6 +31,7 @@ from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.money import CURRENCIES
 from chalicelib.domain.periods import time_zone
+from chalicelib.services.archive_customer import archive_customer as archive
 from chalicelib.services.manage_customers import (
     CustomerDetails,
     create_customer,
@@ -224,9 +225,12 @@ def patch_customer(call: Call[CustomerPatch, NoQuery]) -> CustomerOut:
     answer=CustomerOut,
 )
 def archive_customer(call: Call[NoBody, NoQuery]) -> CustomerOut:
-    """Every check is denied from now on; subscriptions stay as they are and are still billed."""
+    """Every check is denied from now on, and an open checkout is closed.
+
+    A customer whom a provider bills is refused (`in_use`): cancel its subscriptions first.
+    """
     customer_id = CustomerId(call.path["customer_id"])
-    return from_domain(set_customer_status(call.ports, call.cause, customer_id, Lifecycle.ARCHIVED))
+    return from_domain(archive(call.ports, call.cause, customer_id))
 
 
 @endpoint(

@@ -105,7 +105,7 @@ class RevokedError(DomainError):
 
 
 class InUseError(DomainError):
-    """The object can't be archived: something that is sold still needs it."""
+    """The object can't be archived: something that is sold, or paid for, still needs it."""
 
     code = "in_use"
 

@@ -43,6 +43,7 @@ class DriftKind(StrEnum):
     SUBSCRIPTION_DUPLICATE = "subscription_duplicate"
     SUBSCRIPTION_VANISHED = "subscription_vanished"
     SUBSCRIPTION_METADATA = "subscription_metadata"
+    SUBSCRIPTION_OF_ARCHIVED = "subscription_of_archived"
     SUBSCRIPTION_STRAY = "subscription_stray"
     CUSTOMER_DELETED = "customer_deleted"
     CUSTOMER_UNKNOWN = "customer_unknown"

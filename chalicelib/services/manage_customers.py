@@ -111,7 +111,7 @@ def update_customer(
 def set_customer_status(
     ports: Ports, cause: Cause, customer_id: CustomerId, status: Lifecycle
 ) -> Customer:
-    """The customer has this status, and its checks answer accordingly. Its subscriptions are left as they are."""
+    """The customer has this status, and its checks answer accordingly. See `archive_customer`."""
 
     def attempt() -> Customer:
         # The snapshot is read before what it is compiled from, as everywhere (see converge_customer).

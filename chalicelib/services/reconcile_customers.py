@@ -11,6 +11,7 @@ from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import ProviderCustomer
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import DomainError, ProviderRefusedError
+from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.reconciliations import (
     Drift,
     DriftAction,
@@ -18,6 +19,7 @@ from chalicelib.domain.reconciliations import (
     DriftPolicy,
     Reconciliation,
 )
+from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import BillingProvider, Marking, Ports
 from chalicelib.services.converge_customer import WRONG_MODE, converge_customer
 from chalicelib.services.link_customer import (
@@ -82,7 +84,8 @@ def _compare(
     customer: Customer,
     billing_id: str,
 ) -> tuple[Drift, ...]:
-    found = converge_customer(ports, cause, customer.id, provider.name).drifts
+    converged = converge_customer(ports, cause, customer.id, provider.name)
+    found = (*converged.drifts, *_paid_for_nothing(customer, provider, converged.subscriptions))
     if policy is DriftPolicy.RESTORE:
         found = settle_duplicates(ports, cause, customer.id, provider.name, found)
         found = tuple(_mended(provider, one) for one in found)
@@ -98,6 +101,23 @@ def _compare(
     if policy is DriftPolicy.RESTORE:
         push_details(ports, customer.id, provider)
     return found
+
+
+def _paid_for_nothing(
+    customer: Customer, provider: BillingProvider, held: Iterable[Subscription]
+) -> Iterable[Drift]:
+    """An archived customer has no access, and is billed all the same: somebody sold it something at the provider."""
+    if customer.status is not Lifecycle.ARCHIVED:
+        return
+    for one in held:
+        if one.provider == provider.name and one.is_live:
+            yield Drift(
+                kind=DriftKind.SUBSCRIPTION_OF_ARCHIVED,
+                entity=f"subscription:{one.id}",
+                ours={"customer_id": customer.id, "customer": "archived"},
+                theirs={"billing_id": one.billing_id, "status": one.status},
+                action=DriftAction.REPORTED,
+            )
 
 
 def _mended(provider: BillingProvider, drift: Drift) -> Drift:

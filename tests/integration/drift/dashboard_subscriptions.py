@@ -133,6 +133,15 @@ def customer_wiped(acme: Subscriber) -> Found:
     return [("customer_unknown", REPORTED)]
 
 
+def archived_customer_billed(acme: Subscriber) -> Found:
+    """Ours was canceled and Acme archived; then somebody sells it the plan by hand."""
+    acme.shop.delete(f"subscriptions/{acme.billing_id}")
+    acme.shop.reconcile()
+    acme.told("customers/acme/archive")
+    acme.subscribe_by_hand()
+    return [("subscription_missing", REPAIRED), ("subscription_of_archived", REPORTED)]
+
+
 def customer_metadata_wiped(acme: Subscriber) -> Found:
     acme.shop.edit(f"customers/{acme.customer}", metadata="")
     return [("customer_metadata", REPAIRED)]
@@ -164,6 +173,7 @@ EDITS: Final[tuple[Edit, ...]] = (
     stray_made,
     customer_deleted,
     customer_wiped,
+    archived_customer_billed,
     customer_metadata_wiped,
     livemode_differs,
 )
