@@ -7,7 +7,7 @@ snapshot can be taken. The rules stand, sentence by sentence, in infra/docs/enti
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from chalicelib.domain.periods import usage_period
 from chalicelib.domain.snapshot_documents import (
@@ -204,8 +204,7 @@ def _unmetered(
         return Decision(reason_no, kind, value=bool(yes), sources=yes)
     granting = tuple(sources[share["source"]] for share in shares)
     if kind == "numeric":
-        amounts = [(share, int(share.get("value", 0))) for share in shares]
-        return Decision(None, kind, value=_merged(amounts, sources), sources=granting)
+        return Decision(None, kind, value=_merged(shares, sources, "value"), sources=granting)
     allowed = {name for share in shares for name in share.get("values", ())}
     mismatch = not allowed.issuperset(question.values)
     return Decision(
@@ -216,11 +215,16 @@ def _unmetered(
     )
 
 
-def _merged(amounts: Iterable[tuple[ShareDocument, int]], sources: Sequence[SourceDocument]) -> int:
+def _merged(
+    shares: Sequence[ShareDocument],
+    sources: Sequence[SourceDocument],
+    field: Literal["limit", "value"],
+) -> int:
     """The highest override plus all increments, each times its source's quantity."""
     best = added = 0
-    for share, amount in amounts:
-        if share.get("increment"):
+    for share in shares:
+        amount = share.get(field, 0)
+        if "increment" in share:
             added += amount * sources[share["source"]].get("quantity", 1)
         elif amount > best:
             best = amount
@@ -265,35 +269,32 @@ def _metered(
     now_ms: int,
     zone: str | None,
 ) -> Decision:
-    limit: int | None = _merged(((share, share.get("limit", 0)) for share in shares), sources)
     unlimited = soft = False
     for share in shares:
-        unlimited = unlimited or share.get("unlimited", False)
-        soft = soft or share.get("soft", False)
-    if unlimited:
-        limit = None
+        unlimited = unlimited or "unlimited" in share
+        soft = soft or "soft" in share
+    limit = None if unlimited else _merged(shares, sources, "limit")
     winner = winner_of(shares, sources)
     reset = winner.get("reset")
-    start: int | None = None
-    end: int | None = None
+    start = end = None
     if reset is not None:
-        anchor = None if winner.get("calendar") else _anchor(sources[winner["source"]])
+        anchor = None if "calendar" in winner else _anchor(sources[winner["source"]])
         start, end = usage_period(reset, anchor, now_ms, zone)
-    current = counter.used if counter is not None and counter.period_start_ms == (start or 0) else 0
-    if requested is None:
-        requested = 1
-    fits = limit is None or soft or current + requested <= limit
+    is_current = counter is not None and counter.period_start_ms == (start or 0)
+    current = counter.used if is_current and counter is not None else 0
+    asked = 1 if requested is None else requested
+    fits = limit is None or soft or current + asked <= limit
     return Decision(
         None if fits else DeniedReason.REQUESTED_USAGE_EXCEEDING_LIMIT,
         "metered",
-        requested_usage=requested,
-        current_usage=current,
-        usage_limit=limit,
-        is_unlimited=unlimited,
-        has_soft_limit=soft,
+        asked,
+        current,
+        limit,
+        unlimited,
+        soft,
         reset_period=reset,
         period_start_ms=start,
         period_end_ms=end,
-        sources=tuple(sources[share["source"]] for share in shares),
+        sources=tuple([sources[share["source"]] for share in shares]),
         valid_until_ms=end,
     )

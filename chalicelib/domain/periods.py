@@ -7,9 +7,8 @@ time of day on its clocks; an hour is an hour anywhere.
 """
 
 from calendar import monthrange
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 _HOUR_MS: Final = 3_600_000
@@ -29,19 +28,24 @@ def usage_period(
 
     `anchor_ms` None means where the calendar begins one. `zone` is the IANA name of a time zone; None means UTC.
     """
+    if anchor_ms is None:
+        # On the zone's clocks; only weeks and hours tell one day, or one hour, from another.
+        anchor_ms = _calendar_anchor(reset, zone)
     if reset == "hour":
-        start = now_ms - (now_ms - (anchor_ms or 0)) % _HOUR_MS
+        start = now_ms - (now_ms - anchor_ms) % _HOUR_MS
         return start, start + _HOUR_MS
-    if zone is not None:
-        return _local_period(reset, anchor_ms, now_ms, time_zone(zone))
-    boundary, count = _counted(reset, anchor_ms, now_ms)
-    start = boundary(count)
-    if start > now_ms:
-        return boundary(count - 1), start
-    return start, boundary(count + 1)
+    number = _number_near(reset, anchor_ms, now_ms)
+    start = _boundary(reset, anchor_ms, zone, number)
+    while start > now_ms:
+        number -= 1
+        start = _boundary(reset, anchor_ms, zone, number)
+    end = _boundary(reset, anchor_ms, zone, number + 1)
+    while end <= now_ms:
+        number += 1
+        start, end = end, _boundary(reset, anchor_ms, zone, number + 1)
+    return start, end
 
 
-@cache
 def time_zone(name: str) -> tzinfo:
     """The time zone of this IANA name; raises `ValueError` if there is none."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 -- checks in UTC need not load it
@@ -52,21 +56,46 @@ def time_zone(name: str) -> tzinfo:
         raise ValueError(name) from error
 
 
-def _local_period(reset: str, anchor_ms: int | None, now_ms: int, zone: tzinfo) -> tuple[int, int]:
-    """The period by the zone's clocks, which are put forward and back: its boundaries are found on them first.
+@lru_cache(maxsize=256)
+def _calendar_anchor(reset: str, zone: str | None) -> int:
+    """Some midnight, of a Monday or of 1 January, of long ago."""
+    wall_ms = _FIRST_MONDAY_MS if reset == "week" else 0
+    return wall_ms if zone is None or reset == "hour" else _instant_ms(wall_ms, time_zone(zone))
 
-    A time that the clocks leave out counts as they would have shown it; of one that they show twice the first counts.
+
+def _number_near(reset: str, anchor_ms: int, now_ms: int) -> int:
+    """The number of a boundary that is not far from now; the anchor's is 0."""
+    days = _DAYS.get(reset)
+    if days is not None:
+        return (now_ms - anchor_ms) // (days * _DAY_MS)
+    anchor, now = _day_of(anchor_ms), _day_of(now_ms)
+    return ((now.year - anchor.year) * 12 + now.month - anchor.month) // _MONTHS[reset]
+
+
+# All features of a plan, and all checks of a day, have the same few.
+@lru_cache(maxsize=4096)
+def _boundary(reset: str, anchor_ms: int, zone: str | None, number: int) -> int:
+    """When period `number` after the anchor's begins.
+
+    By the zone's clocks, which are put forward and back: a time that they leave out counts as they would have shown
+    it; of one that they show twice the first counts.
     """
-    local_anchor = None if anchor_ms is None else _wall_ms(anchor_ms, zone)
-    boundary, count = _counted(reset, local_anchor, _wall_ms(now_ms, zone))
-    start, end = (_instant_ms(boundary(number), zone) for number in (count, count + 1))
-    while start > now_ms:
-        count -= 1
-        start, end = _instant_ms(boundary(count), zone), start
-    while end <= now_ms:
-        count += 1
-        start, end = end, _instant_ms(boundary(count + 1), zone)
-    return start, end
+    if zone is None:
+        return _later(anchor_ms, reset, number)
+    clocks = time_zone(zone)
+    return _instant_ms(_later(_wall_ms(anchor_ms, clocks), reset, number), clocks)
+
+
+def _later(anchor_ms: int, reset: str, number: int) -> int:
+    """The anchor so many periods later, where no clock is ever changed."""
+    days = _DAYS.get(reset)
+    if days is not None:
+        return anchor_ms + number * days * _DAY_MS
+    anchor = _day_of(anchor_ms)
+    year, month0 = divmod(anchor.year * 12 + anchor.month - 1 + number * _MONTHS[reset], 12)
+    day = min(anchor.day, monthrange(year, month0 + 1)[1])
+    ordinal = date(year, month0 + 1, day).toordinal()
+    return (ordinal - _EPOCH_DAY) * _DAY_MS + anchor_ms % _DAY_MS
 
 
 def _wall_ms(moment_ms: int, zone: tzinfo) -> int:
@@ -83,27 +112,3 @@ def _instant_ms(wall_ms: int, zone: tzinfo) -> int:
 
 def _day_of(moment_ms: int) -> date:
     return date.fromordinal(moment_ms // _DAY_MS + _EPOCH_DAY)
-
-
-def _counted(reset: str, anchor_ms: int | None, now_ms: int) -> tuple[Callable[[int], int], int]:
-    """The boundaries by number (the anchor's is 0), and the number of the last one up to now or of the next."""
-    if anchor_ms is None:
-        anchor_ms = _FIRST_MONDAY_MS if reset == "week" else 0
-    days = _DAYS.get(reset)
-    if days is not None:
-        length = days * _DAY_MS
-        return lambda number: anchor_ms + number * length, (now_ms - anchor_ms) // length
-    step = _MONTHS[reset]
-    anchor, now = _day_of(anchor_ms), _day_of(now_ms)
-    first = anchor.year * 12 + anchor.month - 1
-    time_of_day = anchor_ms % _DAY_MS
-
-    def boundary(number: int) -> int:
-        year, month0 = divmod(first + number * step, 12)
-        day = anchor.day
-        if day > 28:  # noqa: PLR2004 -- every month has 28 days
-            day = min(day, monthrange(year, month0 + 1)[1])
-        days = date(year, month0 + 1, day).toordinal() - _EPOCH_DAY
-        return days * _DAY_MS + time_of_day
-
-    return boundary, (now.year * 12 + now.month - 1 - first) // step

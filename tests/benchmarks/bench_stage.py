@@ -1,8 +1,10 @@
 """The environment that benchmarks run in: its variables, a customer with a snapshot, a key, and a check of theirs."""
 
-import json
 import os
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from chalicelib.domain.snapshot_documents import FeatureDocument, SourceDocument
 
 STAGE: Final = "bench"
 
@@ -20,22 +22,25 @@ def environment(endpoint_url: str) -> dict[str, str]:
 
 
 def snapshot_document(features: int) -> str:
-    source = {
+    from chalicelib.domain.snapshot_documents import document_text  # noqa: PLC0415
+
+    source: SourceDocument = {
         "type": "plan",
         "id": "pro",
         "version": 3,
         "subscription_id": "subs_0000000000000000000000001",
         "start": 1_700_000_000_000,
     }
-    shares = {
+    shares: dict[str, FeatureDocument] = {
         f"feature-{number:02}": {
             "type": "metered",
             "shares": [{"source": 0, "limit": 1000 + number, "reset": "month"}],
         }
         for number in range(features)
     }
-    document = {"version": 7, "customer_status": "active", "sources": [source], "features": shares}
-    return json.dumps(document, separators=(",", ":"))
+    return document_text(
+        {"version": 7, "customer_status": "active", "sources": [source], "features": shares}
+    )
 
 
 def put_customer(dynamodb: Any, customer_id: str, features: int) -> None:
