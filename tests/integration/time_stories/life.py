@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Self
 
 import app
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing_events import BillingEvent
-from chalicelib.ports import QueueName
+from chalicelib.ports import Message, QueueName
 from chalicelib.services.apply_billing_event import apply_billing_event
 from chalicelib.services.migrate_subscribers import continue_migration
 from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
@@ -251,7 +252,11 @@ class Life:
             ),
         }
         for queue, one in work.items():
-            self.deployment.work_off(queue, one)
+            self.deployment.queue.drain(queue, partial(self.handle, one))
+
+    def handle(self, work: Callable[[Mapping[str, str]], object], message: Message) -> None:
+        """A worker has its turn with this message."""
+        work(message.body)
 
     def _cause(self, actor: str) -> Cause:
         operation = self.deployment.ids.new("op_")

@@ -1,0 +1,194 @@
+"""What must hold in a simulated world: after every step, and once nothing fails any more and all have had their time.
+
+The numbers are those of the list that the project keeps: V are about safety, L about liveness.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from chalicelib.domain.audit_log import AuditEntry
+from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.plain import plain
+from chalicelib.domain.reconciliations import DriftKind
+from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from tests.simulation.world import CUSTOMERS, SimulatedWorld
+
+LIVE_AT_STRIPE: Final = ("trialing", "active", "past_due")
+ENDED_AT_STRIPE: Final = ("canceled", "incomplete_expired")
+_SECRETS: Final = re.compile(r"\b(sk|rk|whsec|pg_sk|pg_pk)_[A-Za-z0-9]{6,}|Bearer ")
+# Why an event may be given up for good; anything else would be a loss.
+_REASONS_TO_FAIL: Final = ("unknown_customer",)
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold."""
+
+
+def require(holds: bool, name: str, what: object) -> None:
+    """Raises `BrokenError` unless it holds."""
+    if not holds:
+        raise BrokenError(f"{name}: {what}")
+
+
+def after_every_step(world: SimulatedWorld) -> None:
+    """What holds whatever has just failed."""
+    store = world.life.deployment.store
+    crashes = world.life.deployment.monitor.named("api_crash")
+    require(not crashes, "no crash of the API", crashes)
+    require(set(world.statuses) <= _ALLOWED, "V0 no 5xx but 503", sorted(set(world.statuses)))
+    for snapshot in store.all(Snapshot):
+        before = world.snapshots.get(snapshot.customer_id, 0)
+        require(snapshot.version >= before, "V7 versions never fall", snapshot.customer_id)
+        world.snapshots[snapshot.customer_id] = snapshot.version
+    for drift in world.life.deployment.monitor.named("drift"):
+        is_double = drift["kind"] == DriftKind.SUBSCRIPTION_DUPLICATE
+        require(not is_double, "V12 nobody pays twice", drift)
+    for event in store.all(BillingEvent):
+        is_lost = event.status is BillingEventStatus.FAILED
+        require(not is_lost or event.reason in _REASONS_TO_FAIL, "V1 nothing is dropped", event)
+    _nothing_secret(world)
+    _audited(store.all(Subscription), store.all(AuditEntry))
+    _counters(world)
+
+
+_ALLOWED: Final = {200, 201, 202, 204, 400, 404, 409, 422, 429, 503}
+
+
+def _nothing_secret(world: SimulatedWorld) -> None:
+    deployment = world.life.deployment
+    for text in map(str, deployment.monitor.events[-20:]):
+        require(not _SECRETS.search(text), "V9 nothing secret in the log", text)
+    for entry in deployment.store.all(AuditEntry)[-5:]:
+        text = str(plain(entry))
+        require(not _SECRETS.search(text), "V9 nothing secret in the audit log", text)
+
+
+def _audited(subscriptions: Iterable[Subscription], entries: Iterable[AuditEntry]) -> None:
+    rows = Counter(entry.entity for entry in entries)
+    for held in subscriptions:
+        found = rows[f"subscription:{held.id}"]
+        require(found >= 1, "V5 every subscription has its history", held.id)
+
+
+def _counters(world: SimulatedWorld) -> None:
+    for number in range(CUSTOMERS):
+        answer = world.life.deployment.send(
+            "GET", f"/v1/customers/c{number}/entitlements/calls?requested_usage=0"
+        )
+        if answer.status != 200 or answer.json["current_usage"] is None:
+            continue
+        most = max([5000, *(limit for known in world.limits.values() for limit in known.values())])
+        require(answer.json["current_usage"] <= most, "V4 never over a hard limit", answer.json)
+
+
+def at_rest(world: SimulatedWorld) -> None:
+    """What holds when nothing fails, everything was delivered, and a reconciliation is over."""
+    life = world.life
+    require(
+        not life.deployment.queue.messages and not life.hidden, "L1 the queue is empty", life.hidden
+    )
+    require(not life.dead, "V11 no dead letters", life.dead)
+    tasks = [
+        one
+        for one in life.deployment.store.all(SyncTask)
+        if one.status is not SyncTaskStatus.SUCCEEDED
+    ]
+    require(not tasks, "V6 everything in the outbox was sent", tasks)
+    pending = [
+        one
+        for one in life.deployment.store.all(BillingEvent)
+        if one.status is BillingEventStatus.PENDING
+    ]
+    require(not pending, "V1 every event was taken in", pending)
+    for number in range(CUSTOMERS):
+        customer = f"c{number}"
+        _one_of_each(world, customer)
+        _entitled(world, customer)
+    _mirrored(world)
+
+
+def _theirs(world: SimulatedWorld, customer: str) -> list[dict[str, Any]]:
+    """The subscriptions at Stripe of all that Stripe knows as this customer of ours."""
+    account = world.life.deployment.stand_in.account
+    ids = {
+        one["id"]
+        for one in account.all("customer")
+        if (one.get("metadata") or {}).get("paygrade_entity_id") == customer
+    }
+    return [one for one in account.all("subscription") if one["customer"] in ids]
+
+
+def _one_of_each(world: SimulatedWorld, customer: str) -> None:
+    live = [one for one in _theirs(world, customer) if one["status"] not in ENDED_AT_STRIPE]
+    require(len(live) <= 1, "V2 at most one live subscription of a product at Stripe", live)
+    names = Counter(one["metadata"].get("paygrade_entity_id") for one in _theirs(world, customer))
+    require(all(count == 1 for count in names.values()), "V10 nothing is made twice", names)
+    ours = [
+        one for one in world.subscriptions(customer) if one["status"] not in ("canceled", "expired")
+    ]
+    require(len(ours) <= 1, "V2 at most one live subscription of a product", ours)
+
+
+def _entitled(world: SimulatedWorld, customer: str) -> None:
+    """V3 and L2: what the check says is what follows from Stripe's truth, the catalog, grants and the time."""
+    wanted = max(_granted_limits(world, customer), default=None)
+    path = f"/v1/customers/{customer}/entitlements/calls?requested_usage=0"
+    answer = world.life.deployment.send("GET", path).json
+    found = answer["usage_limit"] if answer["has_access"] else None
+    require(
+        found == wanted, "V3 entitlements follow from the truth", (customer, found, wanted, answer)
+    )
+
+
+def _granted_limits(world: SimulatedWorld, customer: str) -> Iterable[int]:
+    account = world.life.deployment.stand_in.account
+    now = world.life.clock.now()
+    for held in _theirs(world, customer):
+        if held["status"] not in LIVE_AT_STRIPE:
+            continue
+        for item in held["items"]["data"]:
+            price = account.get("price", item["price"])
+            plan = account.get("product", price["product"])["metadata"]["paygrade_entity_id"]
+            yield world.limits[plan][price["unit_amount"]]
+    for held in world.subscriptions(customer):
+        if not held["billing"] and held["status"] in ("active", "in_trial"):
+            yield world.versions[held["plan_id"]][held["plan_version"]]
+    grants = world.life.deployment.send("GET", f"/v1/customers/{customer}/grants?limit=100").json
+    for grant in grants["data"]:
+        ends = grant["expires_at"]
+        if grant.get("revoked_at") is None and (ends is None or _instant(ends) > now):
+            yield grant["usage_limit"]
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _mirrored(world: SimulatedWorld) -> None:
+    """Stripe sells exactly what is published."""
+    account = world.life.deployment.stand_in.account
+    for plan in world.versions:
+        shown = world.life.deployment.send("GET", f"/v1/plans/{plan}").json
+        if shown["pricing_type"] == "free":
+            continue
+        (product,) = (
+            one
+            for one in account.all("product")
+            if one["metadata"].get("paygrade_entity_id") == plan
+        )
+        sold = shown["status"] == "published"
+        require(product["active"] is sold, "V6 what is archived is not sold", product)
+        active = [
+            one["unit_amount"]
+            for one in account.all("price")
+            if one["product"] == product["id"] and one["active"]
+        ]
+        wanted = [price["amount"] for price in shown["prices"]] if sold else []
+        require(
+            sorted(active) == sorted(wanted), "V6 Stripe sells what is published", (active, wanted)
+        )

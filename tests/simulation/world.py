@@ -1,0 +1,336 @@
+"""What may happen in a simulated world, each thing by name with plain arguments, so that a run can be told again."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from typing import Any, Final, Self
+
+from tests.integration.time_stories.life import CARD_THAT_FAILS_LATER, GOOD_CARD
+from tests.simulation.failures import FailingLife
+
+CUSTOMERS: Final = 3
+PLANS: Final = ("pro", "team")
+STRIPE_FAULTS: Final = ("429", "500_before", "500_after", "timeout_after", "reset", "409")
+STORE_FAULTS: Final = ("before", "after", "conflict")
+DELIVERIES: Final = ("normal", "hold", "drop", "duplicate", "reverse")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that happens; `name` is a method of the world."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(repr, self.args))})"
+
+
+@dataclass
+class SimulatedWorld:
+    """An environment with a few customers, and what the simulation itself knows of it.
+
+    `limits` says how many calls each version of a plan gives, by its monthly amount, which no two versions share.
+    """
+
+    life: FailingLife
+    limits: dict[str, dict[int, int]] = field(default_factory=dict)
+    versions: dict[str, dict[int, int]] = field(default_factory=dict)
+    snapshots: dict[str, int] = field(default_factory=dict)
+    statuses: list[int] = field(default_factory=list)
+    operations: int = 0
+
+    @classmethod
+    @contextmanager
+    def begun(cls) -> Iterator[Self]:
+        """The world before anything has happened in it."""
+        with FailingLife.begun("2027-01-28 10:00") as life:
+            world = cls(life)
+            life.tell("products", {"id": "files", "name": "Files"})
+            world.limits["pro"] = {1000: 100, 10_000: 100}
+            world.versions["pro"] = {1: 100}
+            world.publish("team", 0)
+            life.tell(
+                "plans",
+                {
+                    "id": "free",
+                    "product_id": "app",
+                    "name": "Free",
+                    "pricing_type": "free",
+                    "entitlements": [world.calls(5)],
+                    "prices": [],
+                },
+            )
+            life.tell("plans/free/publish", {"migration": "new_customers"})
+            world.limits["free"] = {0: 5}
+            world.versions["free"] = {1: 5}
+            for number in range(CUSTOMERS):
+                life.customer(f"c{number}")
+            life.deployment.monitor.events.clear()
+            yield world
+
+    @staticmethod
+    def calls(limit: int) -> dict[str, Any]:
+        return {"feature_id": "calls", "usage_limit": limit, "reset_period": "month"}
+
+    def act(self, action: Action) -> None:
+        """It has happened, or the process that was about it has died."""
+        method: Callable[..., None] = getattr(self, action.name)
+        self.life.guarded(lambda: method(*action.args))
+        self.life.guarded(self.life.settle)
+
+    def send(self, method: str, path: str, body: Any = None) -> dict[str, Any] | None:
+        """The answer of our API if the request succeeded; the key makes a repetition the same operation."""
+        self.operations += 1
+        key = {"Idempotency-Key": f"op-{self.operations}"} if method != "GET" else {}
+        answer = self.life.deployment.send(method, f"/v1/{path}", body, headers=key)
+        self.statuses.append(answer.status)
+        if answer.status == 503:  # as a careful client does
+            answer = self.life.deployment.send(method, f"/v1/{path}", body, headers=key)
+            self.statuses.append(answer.status)
+        return answer.json if answer.status < 300 else None
+
+    def person(self, method: str, path: str, **fields: Any) -> None:
+        """Somebody at Stripe tries this; Stripe may refuse it."""
+        with suppress(AssertionError):
+            self.life.deployment.person(method, path, **fields)
+
+    # --- Customers --------------------------------------------------------------------------------------
+
+    def order(self, customer: int, plan: str, period: str | None) -> None:
+        body = {"customer_id": f"c{customer}", "plan_id": plan}
+        if period is not None and plan != "free":
+            body["billing_period"] = period
+        self.send("POST", "subscriptions", body)
+
+    def buy(self, customer: int, plan: str, period: str | None, is_good: int) -> None:
+        self.order(customer, plan, period)
+        self.life.settle()
+        self.pay(0, is_good)
+
+    def pay(self, number: int, is_good: int) -> None:
+        """Somebody pays one of the checkouts that are open at Stripe."""
+        account = self.life.deployment.stand_in.account
+        sessions = [one for one in account.all("checkout.session") if one["status"] == "open"]
+        if not sessions:
+            return
+        session = sorted(sessions, key=lambda one: str(one["id"]))[number % len(sessions)]
+        path = f"/_stand_in/checkout_sessions/{session['id']}/pay"
+        card = GOOD_CARD if is_good else CARD_THAT_FAILS_LATER
+        self.person("POST", path, card=card)
+
+    def cancel(self, customer: int, effective: str) -> None:
+        self._on_subscription(customer, "cancel", {"effective": effective})
+
+    def resume(self, customer: int) -> None:
+        self._on_subscription(customer, "resume", None)
+
+    def pause(self, customer: int) -> None:
+        self._on_subscription(customer, "pause", None)
+
+    def _on_subscription(self, customer: int, verb: str, body: Any) -> None:
+        for held in self.subscriptions(f"c{customer}"):
+            if held["status"] not in ("canceled", "expired"):
+                self.send("POST", f"subscriptions/{held['id']}/{verb}", body)
+                return
+
+    def grant(self, customer: int, limit: int, days: int) -> None:
+        expires = (self.life.clock.now() + timedelta(days=days)).isoformat() if days else None
+        body = {**self.calls(limit), "expires_at": expires}
+        self.send("POST", f"customers/c{customer}/grants", body)
+
+    def revoke(self, customer: int) -> None:
+        listed = self.send("GET", f"customers/c{customer}/grants")
+        for grant in (listed or {"data": []})["data"][:1]:
+            self.send("DELETE", f"customers/c{customer}/grants/{grant['id']}")
+
+    def use(self, customer: int, amount: int) -> None:
+        body = {"amount": amount, "idempotency_key": f"use-{self.operations}"}
+        self.send("POST", f"customers/c{customer}/entitlements/calls/consume", body)
+
+    def look(self, customer: int) -> None:
+        self.send("GET", f"customers/c{customer}/entitlements/calls")
+
+    def subscriptions(self, customer: str) -> list[dict[str, Any]]:
+        answer = self.life.deployment.send(
+            "GET", f"/v1/subscriptions?customer_id={customer}&limit=100"
+        )
+        found: list[dict[str, Any]] = answer.json["data"] if answer.status == 200 else []
+        return found
+
+    # --- The business -------------------------------------------------------------------------------------
+
+    def publish(self, plan: str, kind: int) -> None:
+        """A new version of the plan costs another amount and gives another number of calls."""
+        known = self.limits.setdefault(plan, {})
+        step = len(known) + 1
+        amount = 1000 * (PLANS.index(plan) + 1) + step
+        limit = 100 * (PLANS.index(plan) + 1) + 10 * step
+        price = {"model": "flat_fee", "currency": "usd", "billing_period": "month"}
+        body: dict[str, Any] = {
+            "name": plan.title(),
+            "pricing_type": "paid",
+            "entitlements": [self.calls(limit)],
+            "prices": [
+                {**price, "amount": amount},
+                {**price, "billing_period": "year", "amount": 10 * amount},
+            ],
+        }
+        product = "app" if plan in PLANS else "files"
+        path, method = (f"plans/{plan}", "PATCH") if plan in self.versions else ("plans", "POST")
+        if method == "POST":
+            body |= {"id": plan, "product_id": product}
+        if self.send(method, path, body) is None:
+            return
+        known[amount] = known[10 * amount] = limit
+        rollout = ("new_customers", "all_customers", "all_customers")[kind % 3]
+        how: dict[str, Any] = {"migration": rollout}
+        if rollout == "all_customers":
+            how["effective"] = ("immediate", "immediate", "end_of_period")[kind % 3]
+        self.send("POST", f"plans/{plan}/publish", how)
+        for version in self._published(plan):
+            self.versions.setdefault(plan, {})[version] = limit
+
+    def _published(self, plan: str) -> list[int]:
+        answer = self.life.deployment.send("GET", f"/v1/plans/{plan}/versions")
+        listed = answer.json["data"] if answer.status == 200 else []
+        return [
+            one["version"] for one in listed if one["version"] not in self.versions.get(plan, {})
+        ]
+
+    def archive(self, plan: str) -> None:
+        self.send("POST", f"plans/{plan}/archive")
+
+    def unarchive(self, plan: str) -> None:
+        self.send("POST", f"plans/{plan}/unarchive")
+
+    # --- People at Stripe ---------------------------------------------------------------------------------
+
+    def dashboard(self, what: str, number: int) -> None:
+        account = self.life.deployment.stand_in.account
+        live = [
+            one
+            for one in account.all("subscription")
+            if one["status"] not in ("canceled", "incomplete_expired")
+        ]
+        person = self.person
+        if what == "archive_price":
+            prices = [one for one in account.all("price") if one["active"]]
+            default = {one["default_price"] for one in account.all("product")}
+            free = [one for one in prices if one["id"] not in default]
+            if free:
+                person("POST", f"/v1/prices/{free[number % len(free)]['id']}", active="false")
+        elif what == "rename_product":
+            products = account.all("product")
+            person("POST", f"/v1/products/{products[number % len(products)]['id']}", name="Renamed")
+        elif live:
+            held = sorted(live, key=lambda one: str(one["id"]))[number % len(live)]
+            if what == "cancel":
+                person("DELETE", f"/v1/subscriptions/{held['id']}")
+            elif held["schedule"] is None and held["status"] != "paused":
+                person("POST", f"/v1/subscriptions/{held['id']}", cancel_at_period_end="true")
+
+    # --- Time, the network and the machines ---------------------------------------------------------------
+
+    def wait(self, hours: int) -> None:
+        self.life.later(hours=hours)
+
+    def deliveries(self, mode: str) -> None:
+        self.life.deployment.person("POST", "/_stand_in/deliveries", mode=mode)
+
+    def release(self) -> None:
+        self.life.deployment.person("POST", "/_stand_in/deliveries/release")
+
+    def stripe_fault(self, kind: str, after: int, times: int) -> None:
+        self.life.deployment.person(
+            "POST", "/_stand_in/faults", kind=kind, times=times, after=after
+        )
+
+    def store_fault(self, kind: str, after: int) -> None:
+        self.life.store_faults += [*([None] * after), kind]
+
+    def die(self, steps: int) -> None:
+        self.life.die_in = steps
+
+    def twice(self) -> None:
+        """The queue delivers again what it has delivered."""
+        messages = self.life.deployment.queue.messages
+        messages += list(messages)
+
+    def reconcile(self) -> None:
+        self.send("POST", "reconciliations")
+
+
+_GOOD_CARDS: Final = 0.75
+_WEIGHTS: Final[Mapping[str, int]] = {
+    "buy": 22,
+    "order": 8,
+    "pay": 10,
+    "wait": 14,
+    "cancel": 7,
+    "resume": 3,
+    "pause": 1,
+    "grant": 3,
+    "revoke": 1,
+    "use": 5,
+    "look": 2,
+    "publish": 4,
+    "archive": 1,
+    "unarchive": 1,
+    "dashboard": 5,
+    "deliveries": 5,
+    "release": 2,
+    "stripe_fault": 7,
+    "store_fault": 6,
+    "die": 7,
+    "twice": 2,
+    "reconcile": 3,
+}
+
+
+def drawn(chance: Random) -> Action:
+    """What happens next."""
+    name = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+    customer = chance.randrange(CUSTOMERS)
+    plan = chance.choice(PLANS)
+    number = chance.randrange(8)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "order": (
+            customer,
+            chance.choice((*PLANS, *PLANS, "free")),
+            chance.choice((None, "month", "year")),
+        ),
+        "wait": (chance.choice((1, 5, 24, 24 * 8, 24 * 32)),),
+        "cancel": (customer, chance.choice(("immediate", "end_of_period"))),
+        "grant": (customer, chance.choice((1, 50, 5000)), chance.choice((0, 7, 60))),
+        "use": (customer, chance.choice((1, 3, 40, 200))),
+        "publish": (plan, chance.randrange(3)),
+        "archive": (plan,),
+        "unarchive": (plan,),
+        "dashboard": (
+            chance.choice(("cancel", "cancel_later", "archive_price", "rename_product")),
+            number,
+        ),
+        "deliveries": (chance.choice(DELIVERIES),),
+        "stripe_fault": (chance.choice(STRIPE_FAULTS), number, chance.choice((1, 1, 2, 4))),
+        "store_fault": (chance.choice(STORE_FAULTS), number),
+        "die": (chance.randrange(25),),
+    }
+    is_good = int(chance.random() < _GOOD_CARDS)
+    arguments["buy"] = (*arguments["order"], is_good)
+    arguments["pay"] = (number, is_good)
+    arguments |= dict.fromkeys(("resume", "pause", "revoke", "look"), (customer,))
+    return Action(name, arguments.get(name, ()))
+
+
+def told(actions: list[Action]) -> str:
+    """The actions as a text that `read` understands."""
+    return json.dumps([[action.name, *action.args] for action in actions])
+
+
+def read(text: str) -> list[Action]:
+    """The actions of such a text."""
+    return [Action(name, tuple(args)) for name, *args in json.loads(text)]
