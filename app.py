@@ -8,6 +8,7 @@ SELLING = (
     "grants",
     "entitlements",
     "usage",
+    "usage_history",
     "reservations",
     "subscriptions",
     "subscription_changes",

@@ -257,3 +257,35 @@ def test_events_are_each_counted_or_have_their_own_error(shop: World) -> None:
 )
 def test_malformed_events_are_refused_together(shop: World, events: list[Any]) -> None:
     assert shop.send("POST", "/v1/events", {"events": events}).status == 422
+
+
+def test_history_is_by_day_for_thirty_days_unless_said(shop: World) -> None:
+    post(shop, a_report())
+    path = "/v1/customers/acme/usage/calls"
+    days = shop.send("GET", path).json["data"]
+    assert len(days) == 31
+    assert days[-1] == {
+        "object": "usage_interval",
+        "start": "2026-01-15T00:00:00Z",
+        "end": "2026-01-16T00:00:00Z",
+        "usage": 3,
+    }
+    asked = "?interval=hour&from=2026-01-15T11:00:00Z&to=2026-01-15T13:00:00Z"
+    assert [one["usage"] for one in shop.send("GET", path + asked).json["data"]] == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("interval=year", "interval"),
+        ("from=yesterday", "from"),
+        ("from=2026-01-15T11:00:00", "from"),
+        ("from=2026-01-16T11:00:00Z", "to"),
+        ("interval=hour&from=2025-01-16T11:00:00Z", "interval"),
+        ("since=1", "since"),
+    ],
+)
+def test_history_of_an_odd_range_is_invalid(shop: World, query: str, param: str) -> None:
+    answer = shop.send("GET", f"/v1/customers/acme/usage/calls?{query}")
+    assert answer.status == 422
+    assert [error["param"] for error in answer.json["errors"]] == [param]
