@@ -12,6 +12,7 @@ SELLING = (
     "reservations",
     "subscriptions",
     "subscription_changes",
+    "subscription_previews",
     "checkout_sessions",
     "paywall",
     "portal",

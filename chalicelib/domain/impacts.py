@@ -113,7 +113,8 @@ def effects_between(
     for feature_id in sorted({*before["features"], *after["features"]}):
         effects = frozenset(
             _effects(
-                _state(before, usage, feature_id, now_ms), _state(after, usage, feature_id, now_ms)
+                state_of(before, usage, feature_id, now_ms),
+                state_of(after, usage, feature_id, now_ms),
             )
         )
         if effects:
@@ -121,9 +122,10 @@ def effects_between(
     return found
 
 
-def _state(
+def state_of(
     document: SnapshotDocument, usage: Mapping[str, Used], feature_id: str, now_ms: int
 ) -> Decision:
+    """What the document says of the feature, nothing being asked for."""
     entry = document["features"].get(feature_id)
     metered = entry is not None and entry["type"] == "metered"
     question = Question(usage=0) if metered else Question()

@@ -1,11 +1,11 @@
 """Trials: which ones can be offered, how long they last, and who had one."""
 
-from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from chalicelib.domain.billing_periods import months_later
 from chalicelib.domain.ids import CustomerId, ProductId, SubscriptionId
 from chalicelib.domain.plans import PackageContent, PricingType, Trial, TrialEnd, TrialUnit
 
@@ -48,9 +48,7 @@ def trial_end(trial: Trial, start: datetime) -> datetime:
     """When a trial that starts then is over. Months end on the same day, or the month's last where that is earlier."""
     if trial.unit is TrialUnit.DAY:
         return start + timedelta(days=trial.duration)
-    year, month0 = divmod(start.year * 12 + start.month - 1 + trial.duration, 12)
-    day = min(start.day, monthrange(year, month0 + 1)[1])
-    return start.replace(year=year, month=month0 + 1, day=day)
+    return months_later(start, trial.duration)
 
 
 def trial_days(trial: Trial, start: datetime) -> int:

@@ -18,7 +18,6 @@ from chalicelib.domain.subscription_changes import (
     changed,
     refuse_change_after_the_end,
     scheduled,
-    successor,
 )
 from chalicelib.domain.subscriptions import ENDED, Subscription
 from chalicelib.ports import (
@@ -205,7 +204,7 @@ def _give_up(
         now,
         "subscription.change_requested",
         _wish(change, plan),
-        successor=successor(plan.priced),
+        successor=plan.successor,
         metadata=metadata,
     )
     if truth.scheduled is not None:

@@ -24,10 +24,11 @@ from chalicelib.domain.subscription_changes import (
     line_moves,
     order_for,
     priced_change,
+    successor,
     way_of,
     wished_addons,
 )
-from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.subscriptions import Subscription, Successor
 from chalicelib.domain.sync import CatalogLink
 from chalicelib.ports import Ports
 from chalicelib.services.order_coupon import coupon_of
@@ -47,6 +48,11 @@ class PlannedChange:
     truth: ProviderSubscription | None = None
     owners: Mapping[str, PriceOwner]
     moves: tuple[LineMove, ...] = ()
+
+    @property
+    def successor(self) -> Successor:
+        """What follows where the subscription is given up."""
+        return successor(self.priced)
 
 
 def plan_change(

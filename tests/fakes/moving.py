@@ -5,15 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chalicelib.domain.billing import (
+    ChangePreview,
     CheckoutDiscount,
+    InvoicePreview,
+    PreviewLine,
     ProviderChange,
     ProviderItem,
     ProviderSubscription,
 )
 from chalicelib.domain.errors import ProviderRefusedError
+from chalicelib.domain.price_amounts import price_amount
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
 from chalicelib.ports import (
+    ChangePreviews,
     ScheduledChanges,
     SubscriptionChanges,
     SubscriptionDiscounts,
@@ -27,6 +32,7 @@ from tests.fakes.billing import Call, FakeBillingProvider
 @dataclass(slots=True)
 class MovingProvider(
     FakeBillingProvider,
+    ChangePreviews,
     SubscriptionChanges,
     ScheduledChanges,
     SubscriptionEnding,
@@ -167,11 +173,66 @@ class MovingProvider(
         answer: ProviderSubscription = self._set(call, move)
         return answer
 
+    def preview_moves(
+        self,
+        billing_id: str,
+        items: Sequence[ItemMove],
+        *,
+        proration: Proration,
+        at_period_end: bool,
+    ) -> ChangePreview:
+        """Half of the difference settles the running period, as if half of it were over."""
+        self._read("preview_moves", billing_id, tuple(items), proration, at_period_end)
+        held = self._alive(billing_id)
+        after = self._invoice(_moved(held, items, {}))
+        settled = (after.total - self._invoice(held).total) // 2
+        if at_period_end or proration is Proration.NONE or settled == 0:
+            return ChangePreview(now=None, following=after)
+        settling = replace(after.lines[0], amount=settled, is_proration=True)
+        if proration is Proration.INVOICE_NOW:
+            at = self.clock.now().replace(microsecond=0)
+            now = replace(_invoice_of((settling,), at, held.currency), at=at)
+            return ChangePreview(now=now, following=after)
+        lines = (settling, *after.lines)
+        return ChangePreview(now=None, following=_invoice_of(lines, after.at, held.currency))
+
+    def _invoice(self, held: ProviderSubscription) -> InvoicePreview:
+        start = held.current_period_end or held.started_at
+        lines = tuple(
+            PreviewLine(
+                description=item.price_billing_id,
+                amount=int(
+                    price_amount(self._price(item.price_billing_id).price, item.quantity or 0)
+                ),
+                quantity=item.quantity,
+                price_billing_id=item.price_billing_id,
+                is_proration=False,
+                period_start=start,
+                period_end=start,
+            )
+            for item in held.items
+        )
+        return _invoice_of(lines, start, held.currency)
+
     def renew(self, billing_id: str) -> None:
         """The next period begins, with whatever waited for it."""
         items, metadata = self.later.pop(billing_id, ((), {}))
         held = self.subscriptions[billing_id]
         self.subscriptions[billing_id] = replace(_moved(held, items, metadata), scheduled=None)
+
+
+def _invoice_of(lines: tuple[PreviewLine, ...], at: datetime, currency: str) -> InvoicePreview:
+    total = sum(line.amount for line in lines)
+    return InvoicePreview(
+        at=at,
+        currency=currency,
+        lines=lines,
+        subtotal=total,
+        discount=0,
+        tax=0,
+        total=total,
+        due=max(0, total),
+    )
 
 
 def _coming(

@@ -161,3 +161,40 @@ def test_transfer_what_is_billed_is_not_supported(front: Shopfront) -> None:
     front.shop.customer("bob")
     answer = front.post("transfer", {"customer_id": "bob"})
     assert (answer.status, answer.json["code"]) == (422, "not_supported")
+
+
+def test_preview_of_an_order_tells_what_it_costs_and_gives(front: Shopfront) -> None:
+    body = {"customer_id": "acme", "plan_id": "pro"}
+    answer = front.world.send("POST", "/v1/subscriptions/preview", body)
+    assert answer.status == 200
+    told = answer.json
+    assert (told["object"], told["amount_due_now"]) == ("subscription_preview", 1000)
+    assert told["requires_payment"] is True
+    assert told["next_invoice"]["amount_due"] == 1000
+    assert told["entitlements_gained"] == [{"feature_id": "calls", "effect": "gained"}]
+    assert len(told["lines"]) == 1
+
+
+def test_preview_of_a_change_tells_what_it_settles(front: Shopfront) -> None:
+    held = front.shop.begin("pro")
+    body = {"subscription_id": held.id, "plan_id": "team", "proration": "invoice_now"}
+    told = front.world.send("POST", "/v1/subscriptions/preview", body).json
+    assert told["amount_due_now"] == told["proration"] == 1000
+    assert told["is_downgrade"] is False
+    assert front.shop.live() == held
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "customer_id"),
+        ({"customer_id": "acme"}, "plan_id"),
+        ({"customer_id": "acme", "plan_id": "pro", "effective": "immediate"}, "effective"),
+        ({"subscription_id": "subs_x", "customer_id": "acme"}, "customer_id"),
+        ({"subscription_id": "subs_x", "trial": True}, "trial"),
+    ],
+)
+def test_preview_of_both_or_neither_is_invalid(front: Shopfront, body: Any, param: str) -> None:
+    answer = front.world.send("POST", "/v1/subscriptions/preview", body)
+    faults = answer.json["errors"]
+    assert (answer.status, faults[0]["param"]) == (422, param)
