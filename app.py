@@ -7,6 +7,7 @@ SELLING = (
     "customers",
     "grants",
     "entitlements",
+    "entitlement_tokens",
     "usage",
     "usage_history",
     "reservations",

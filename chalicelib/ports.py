@@ -1,6 +1,6 @@
 """What the services need from the outside world; `adapters` fill these in and `tests/fakes.py` imitates them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +29,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.meters import MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
+from chalicelib.domain.signing_keys import PublicKey
 from chalicelib.domain.usage import Count, Hold
 from chalicelib.domain.usage import Counter as Counter  # noqa: PLC0414 -- part of `HotRead`: readers find it here
 
@@ -618,6 +619,23 @@ class WebhookSender(Protocol):
 # --- The rest ---------------------------------------------------------------------------------------------------
 
 
+class TokenSigner(Protocol):
+    """Signs so that anybody can verify it (ES256)."""
+
+    def keys(self) -> tuple[PublicKey, ...]:
+        """Every key whose signatures are good, the one that signs first.
+
+        Raises:
+            SigningNotConfiguredError: A key is not there, or not to be used so.
+            SigningUnavailableError: They can't be told now.
+        """
+        ...
+
+    def sign(self, signed: bytes) -> bytes:
+        """The signature of these bytes: r and s, 32 bytes each. Raises as `keys`."""
+        ...
+
+
 class Clock(Protocol):
     """The time."""
 
@@ -681,7 +699,11 @@ class Deadline(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Everything a service may need. The first of the secrets signs customer tokens, all of them are accepted."""
+    """Everything a service may need.
+
+    `token_secrets` are those of now: the first signs customer tokens, all of them are accepted. Without a `signer` no
+    entitlement tokens are signed.
+    """
 
     environment: Environment
     store: Store
@@ -694,4 +716,5 @@ class Ports:
     clock: Clock
     ids: Ids
     monitor: Monitor
-    token_secrets: tuple[TokenSecret, ...] = ()
+    token_secrets: Callable[[], tuple[TokenSecret, ...]] = tuple
+    signer: TokenSigner | None = None

@@ -1,6 +1,7 @@
 """The environment variables: read here alone, checked once, and named when they are wrong."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 STRIPE_API_VERSION: Final = "2026-10-28.endive"
 STRIPE_API_BASE: Final = "https://api.stripe.com"
 _DEFAULT_STAGE: Final = "dev"
+_KMS_KEY: Final = re.compile(
+    r"(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/)?(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+)
 _SECRET_LENGTH: Final = 32
 _SECRET_VARIETY: Final = 10  # different characters: random hexadecimal ones have more
 _LIVE_KEY_PREFIXES: Final = ("sk_live_", "rk_live_")
@@ -47,6 +51,7 @@ class Settings:
     browser_origins: tuple[str, ...] = ()
     token_secrets: tuple[str, ...] = ()
     webhook_targets: str = "public"
+    signing_keys: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Only what may stand in a log."""
@@ -98,6 +103,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         duplicates=_duplicates(values),
         browser_origins=_browser_origins(values),
         token_secrets=_token_secrets(values),
+        signing_keys=_signing_keys(values),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
         webhook_targets=_webhook_targets(values, live=mode == "live"),
     )
@@ -216,10 +222,14 @@ def webhook_secrets(text: str) -> tuple[str, ...]:
 
 
 def _token_secrets(values: Mapping[str, str]) -> tuple[str, ...]:
-    """The first signs, all are accepted: put a new one first, and drop the old one an hour later."""
     text = values.get("PAYGRADE_TOKEN_SECRETS")
     if text is None:
         return ()
+    return (text,) if is_reference(text) else token_secrets(text)
+
+
+def token_secrets(text: str) -> tuple[str, ...]:
+    """The secrets in the text: the first signs, all are accepted; raises `SettingsError` for a weak one."""
     secrets = tuple(part.strip() for part in text.split(","))
     if any(len(one) < _SECRET_LENGTH or len(set(one)) < _SECRET_VARIETY for one in secrets):
         raise SettingsError(
@@ -229,6 +239,19 @@ def _token_secrets(values: Mapping[str, str]) -> tuple[str, ...]:
     if len(set(secrets)) != len(secrets):
         raise SettingsError("PAYGRADE_TOKEN_SECRETS has a secret twice.")
     return secrets
+
+
+def _signing_keys(values: Mapping[str, str]) -> tuple[str, ...]:
+    """Ids or ARNs, never aliases: what a policy allows is a key."""
+    text = values.get("PAYGRADE_SIGNING_KEYS")
+    if text is None:
+        return ()
+    keys = tuple(part.strip() for part in text.split(","))
+    if not all(_KMS_KEY.fullmatch(one) for one in keys):
+        raise SettingsError(
+            "PAYGRADE_SIGNING_KEYS has something that is no id or ARN of a KMS key."
+        )
+    return keys
 
 
 def _browser_origins(values: Mapping[str, str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
+from chalicelib.adapters.kms import KmsSigner
 from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
@@ -22,7 +23,7 @@ from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.adapters.webhook_sender import HttpWebhookSender
 from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.customer_tokens import TokenSecret
-from chalicelib.domain.errors import BillingNotConfiguredError
+from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
 from chalicelib.ports import (
     BillingProvider,
@@ -102,7 +103,10 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
         clock=clock,
         ids=ids,
         monitor=monitor,
-        token_secrets=tuple(TokenSecret(one.encode()) for one in loaded.token_secrets),
+        token_secrets=secrets.token_secrets,
+        signer=KmsSigner(key_ids=loaded.signing_keys, region=region, endpoint_url=endpoint_url)
+        if loaded.signing_keys
+        else None,
     )
 
 
@@ -141,6 +145,17 @@ class Secrets:
         except SettingsError as error:
             raise BillingNotConfiguredError(str(error)) from None
         return key
+
+    def token_secrets(self) -> tuple[TokenSecret, ...]:
+        """What customer tokens are signed with, the one that signs first."""
+        try:
+            return tuple(
+                TokenSecret(secret.encode())
+                for setting in self.settings.token_secrets
+                for secret in settings.token_secrets(self.source.text(setting))
+            )
+        except SettingsError as error:
+            raise SigningNotConfiguredError(str(error)) from None
 
     def webhook_secrets(self) -> tuple[str, ...]:
         """Every secret that a delivery may be signed with: two while they are rolled."""

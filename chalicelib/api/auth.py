@@ -32,7 +32,7 @@ def authenticate(ports: Ports, keys: KeyCache, headers: Mapping[str, str]) -> Ca
         raise UnauthenticatedError(_MISSING)
     if text.startswith("pg_"):
         return _verify(ports, keys, text)
-    token = read(text, ports.token_secrets, realm(ports), ports.clock.now())
+    token = read(text, ports.token_secrets(), realm(ports), ports.clock.now())
     if token is None:
         raise UnauthenticatedError(_REFUSED)
     return token

@@ -42,6 +42,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.InvalidSignatureError: (400, "Invalid signature"),
     errors.MalformedEventError: (400, "Malformed event"),
     errors.SigningNotConfiguredError: (422, "Nothing to sign with"),
+    errors.SigningUnavailableError: (503, "Nothing can be signed now"),
     errors.UnauthenticatedError: (401, "Unauthenticated"),
     errors.ForbiddenError: (403, "Forbidden"),
     errors.FeatureNotMeteredError: (422, "Feature without usage"),

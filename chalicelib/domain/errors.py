@@ -235,6 +235,13 @@ class SigningNotConfiguredError(DomainError):
     code = "signing_not_configured"
 
 
+class SigningUnavailableError(DomainError):
+    """Whoever holds the signing key did not answer."""
+
+    code = "signing_unavailable"
+    retry_after_seconds = 1
+
+
 class UnauthenticatedError(DomainError):
     """The request carries no valid API key or customer token."""
 

@@ -14,7 +14,8 @@ def issue_customer_token(
     ports: Ports, customer_id: CustomerId, ttl_seconds: int
 ) -> tuple[CustomerToken, str]:
     """The token and its text, which is stored nowhere. Nothing changes, so nothing is audited."""
-    if not ports.token_secrets:
+    secrets = ports.token_secrets()
+    if not secrets:
         raise SigningNotConfiguredError("The environment has no PAYGRADE_TOKEN_SECRETS.")
     if get_customer(ports, customer_id).status is Lifecycle.ARCHIVED:
         raise ArchivedError("The customer is archived.", param="customer_id")
@@ -24,7 +25,7 @@ def issue_customer_token(
         customer_id=customer_id,
         expires_at=now + timedelta(seconds=ttl_seconds),
     )
-    return token, spell(ports.token_secrets[0], realm(ports), token, now)
+    return token, spell(secrets[0], realm(ports), token, now)
 
 
 def realm(ports: Ports) -> Realm:

@@ -33,6 +33,9 @@ TRACE: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
 STRIPE_KEY: Final = "STRIPE_SECRET_KEY"
 WEBHOOK_SECRETS: Final = "STRIPE_WEBHOOK_SECRETS"
+TOKEN_SECRETS: Final = "PAYGRADE_TOKEN_SECRETS"  # noqa: S105 -- where they are, none itself
+SIGNING_KEYS: Final = "PAYGRADE_SIGNING_KEYS"
+SIGN: Final = ("kms:Sign", "kms:GetPublicKey")
 
 _CATALOG, _CUSTOMERS, _OPERATIONS = Table.CATALOG, Table.CUSTOMERS, Table.OPERATIONS
 
@@ -47,6 +50,7 @@ class Grants:
     sends: tuple[QueueName, ...] = ()
     works_off: QueueName | None = None
     secrets: tuple[str, ...] = ()
+    signs: bool = False
 
 
 GRANTS: Final[Mapping[str, Grants]] = {
@@ -61,7 +65,8 @@ GRANTS: Final[Mapping[str, Grants]] = {
             QueueName.MIGRATE,
             QueueName.DELIVER,
         ),
-        secrets=(STRIPE_KEY, WEBHOOK_SECRETS),
+        secrets=(STRIPE_KEY, WEBHOOK_SECRETS, TOKEN_SECRETS),
+        signs=True,
     ),
     "sync": Grants(
         reads=(_CATALOG, _OPERATIONS),
@@ -168,6 +173,13 @@ def _statements(
     ):
         if resources:
             yield _allow(actions, *resources)
+    keys = settings.get(SIGNING_KEYS, "")
+    if grants.signs and keys:
+        named = (key.strip() for key in keys.split(","))
+        yield _allow(
+            SIGN,
+            *(key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in named),
+        )
     for name in grants.secrets:
         setting = settings.get(name, "")
         if setting.startswith(SSM_PREFIX):

@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ import boto3
 from botocore.config import Config
 from chalice.app import Chalice
 
+from chalicelib import wiring
+from chalicelib.api import runtime
 from infra.local import billing, environment, state_dir
 from infra.local.api_server import ApiServer
 from infra.local.emulator import Emulator
@@ -20,6 +22,7 @@ from infra.local.ports import free_port, require_free
 from infra.local.queue_worker import OnError
 from infra.local.resources import ensure_resources
 from infra.local.scheduler import Scheduler
+from infra.local.signer import LocalSigner
 from infra.local.workers import QueueWorkers
 
 if TYPE_CHECKING:
@@ -168,6 +171,9 @@ class LocalStack:
         }
         parts.enter_context(environment.variables(variables))
         app = self._app_loader()  # reads them: not a moment earlier
+        signer = LocalSigner()
+        runtime.set_ports_factory(lambda: replace(wiring.ports(interactive=True), signer=signer))
+        parts.callback(runtime.set_ports_factory, None)
         on_error, interval = self._on_error, self.options.schedule_seconds
         for name, part in (
             ("API", ApiServer(app, self.options.port)),

@@ -58,6 +58,7 @@ def test_only_known_operations_are_open_to_anybody(document: dict[str, Any]) -> 
         "/docs/problems",
         "/checkout/canceled",
         "/checkout/success",
+        "/v1/.well-known/jwks.json",
         "/v1/health",
         "/v1/webhooks/stripe",
     }

@@ -12,14 +12,14 @@ TWO = "fedcba9876543210fedcba9876543210"
 
 
 def test_environment_without_secrets_signs_no_tokens() -> None:
-    assert wiring.build(settings.load(BASE)).token_secrets == ()
+    assert wiring.build(settings.load(BASE)).token_secrets() == ()
 
 
 def test_first_of_several_secrets_signs_and_none_shows() -> None:
     loaded = settings.load({**BASE, "PAYGRADE_TOKEN_SECRETS": f"{TWO}, {ONE}"})
     ports = wiring.build(loaded)
-    assert ports.token_secrets == (TokenSecret(TWO.encode()), TokenSecret(ONE.encode()))
-    for shown in (repr(loaded), repr(ports.token_secrets)):
+    assert ports.token_secrets() == (TokenSecret(TWO.encode()), TokenSecret(ONE.encode()))
+    for shown in (repr(loaded), repr(ports.token_secrets())):
         assert ONE not in shown
         assert TWO not in shown
 
@@ -61,3 +61,25 @@ def test_browser_origins_are_taken_as_browsers_send_them() -> None:
 def test_browser_origin_that_no_browser_sends_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="PAYGRADE_BROWSER_ORIGINS"):
         settings.load({**BASE, "PAYGRADE_BROWSER_ORIGINS": text})
+
+
+KEY = "11111111-2222-3333-4444-555555555555"
+ARN = f"arn:aws:kms:eu-central-1:111122223333:key/{KEY}"
+
+
+def test_signing_keys_are_ids_or_arns_of_kms_and_none_by_default() -> None:
+    assert wiring.build(settings.load(BASE)).signer is None
+    loaded = settings.load({**BASE, "PAYGRADE_SIGNING_KEYS": f"{KEY}, {ARN}"})
+    assert loaded.signing_keys == (KEY, ARN)
+    assert wiring.build(loaded).signer is not None
+
+
+@pytest.mark.parametrize("text", ["", ",", "alias/paygrade", f"{KEY},", "*", f"{ARN}/*"])
+def test_signing_key_that_is_no_key_of_kms_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="PAYGRADE_SIGNING_KEYS"):
+        settings.load({**BASE, "PAYGRADE_SIGNING_KEYS": text})
+
+
+def test_token_secrets_may_be_kept_elsewhere() -> None:
+    loaded = settings.load({**BASE, "PAYGRADE_TOKEN_SECRETS": "ssm:/paygrade/prod/token_secrets"})
+    assert loaded.token_secrets == ("ssm:/paygrade/prod/token_secrets",)

@@ -185,6 +185,7 @@ def test_operations_that_take_tokens_are_known() -> None:
         "POST /v1/checkout_sessions",
         "GET /v1/checkout_sessions/{session_id}",
         "POST /v1/checkout_sessions/{session_id}/expire",
+        "GET /v1/customers/{customer_id}/entitlements/token",
         "GET /v1/paywall",
         "GET /v1/customers/{customer_id}/portal",
         "POST /v1/customers/{customer_id}/portal_session",

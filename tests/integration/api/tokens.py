@@ -30,7 +30,7 @@ def forged(
     """A token that says this beside what a right one says, signed with the environment's secret or this one."""
     first, second = parts(shop)
     text = jose.signing_input(first | (header or {}), second | (claims or {}))
-    by = secret or shop.deployment.ports.token_secrets[0]
+    by = secret or shop.deployment.token_secrets[0]
     return f"{text}.{jose.b64url(by.signature(text.encode()))}"
 
 

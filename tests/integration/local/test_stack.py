@@ -87,7 +87,11 @@ def test_start_makes_everything_work_and_stop_leaves_nothing(
         assert (tmp_path / "dev.json").stat().st_mode & 0o777 == 0o600
 
         seen = httpx.get(f"{stack.api_url}/seen").json()["variables"]
+        assert len(seen.pop("PAYGRADE_TOKEN_SECRETS")) == 64
+        assert "http://localhost:5173" in seen.pop("PAYGRADE_BROWSER_ORIGINS").split(",")
         assert seen == {
+            "PAYGRADE_TEST_CLOCK": "on",
+            "PAYGRADE_WEBHOOK_TARGETS": "local",
             "PAYGRADE_STAGE": "local",
             "PAYGRADE_MODE": "test",
             "PAYGRADE_PUBLIC_URL": info["api_url"],

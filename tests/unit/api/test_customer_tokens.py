@@ -99,19 +99,19 @@ def test_token_of_an_archived_customer_is_refused(shop: World) -> None:
 
 
 def test_token_without_a_secret_to_sign_with_is_a_clear_no(shop: World) -> None:
-    shop.ports = replace(shop.ports, token_secrets=())
+    shop.token_secrets = ()
     answer = shop.send("POST", PATH, {"customer_id": "acme"})
     assert (answer.status, answer.json["code"]) == (422, "signing_not_configured")
 
 
 def test_token_survives_the_rolling_of_its_secret_and_not_its_end(shop: World) -> None:
     token = post(shop, "customer_tokens", {"customer_id": "acme"})["token"]
-    old = shop.ports.token_secrets
+    old = shop.token_secrets
     new = TokenSecret(b"the newer secret, of 32 and more")
-    shop.ports = replace(shop.ports, token_secrets=(new, *old))
+    shop.token_secrets = (new, *old)
     assert shop.send("GET", "/v1/customers/acme", token=token).status == 200
     newer = post(shop, "customer_tokens", {"customer_id": "acme"})["token"]
-    shop.ports = replace(shop.ports, token_secrets=(new,))
+    shop.token_secrets = (new,)
     assert shop.send("GET", "/v1/customers/acme", token=token).status == 401
     assert shop.send("GET", "/v1/customers/acme", token=newer).status == 200
 

@@ -85,7 +85,7 @@ class World:
             clock=self.clock,
             ids=self.ids,
             monitor=self.monitor,
-            token_secrets=self.token_secrets,
+            token_secrets=lambda: self.token_secrets,
         )
         self.token = self.new_token(*Scope)
 
@@ -106,7 +106,7 @@ class World:
             customer_id=CustomerId(customer_id),
             expires_at=now + timedelta(seconds=ttl_seconds),
         )
-        return spell(self.ports.token_secrets[0], realm(self.ports), token, now)
+        return spell(self.token_secrets[0], realm(self.ports), token, now)
 
     def send(
         self,

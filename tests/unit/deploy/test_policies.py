@@ -14,6 +14,7 @@ from infra.deploy.place import API_FUNCTION, Place
 from infra.deploy.policies import (
     FIND,
     GRANTS,
+    SIGNING_KEYS,
     STRIPE_KEY,
     WEBHOOK_SECRETS,
     file_name,
@@ -168,3 +169,22 @@ def test_queues_hide_a_message_six_times_as_long_as_its_function_may_take() -> N
             seconds = CONFIG["lambda_functions"][source.name]["lambda_timeout"]
             (name,) = [one for one in hidden if one.endswith(str(source.queue).rpartition("-")[2])]
             assert hidden[name] >= 6 * seconds
+
+
+def test_only_the_api_signs_and_only_with_the_named_keys() -> None:
+    first = "11111111-2222-3333-4444-555555555555"
+    other = "arn:aws:kms:eu-west-1:999988887777:key/mrk-0123456789abcdef0123456789abcdef"
+    for function in GRANTS:
+        made = policy(PROD, function, {**SETTINGS, SIGNING_KEYS: f"{first}, {other}"})["Statement"]
+        signing = [one for one in made if "kms:Sign" in one["Action"]]
+        if function != API_FUNCTION:
+            assert signing == []
+            continue
+        assert signing == [
+            {
+                "Effect": "Allow",
+                "Action": ["kms:Sign", "kms:GetPublicKey"],
+                "Resource": [f"arn:aws:kms:eu-central-1:111122223333:key/{first}", other],
+            }
+        ]
+    assert not any("kms:Sign" in one["Action"] for one in statements(API_FUNCTION))
