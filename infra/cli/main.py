@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import catalog, dev, events, keys, migrations, package, reconcile
+from infra.cli import catalog, deploy, dev, events, keys, migrations, package, reconcile, stage
 from infra.cli.connection import Wanted
 from infra.cli.session import PANEL, AsJson, StateDir
 
@@ -22,6 +22,8 @@ app.add_typer(events.app, name="events")
 app.add_typer(migrations.app, name="migrations")
 app.command("reconcile")(reconcile.reconcile)
 app.command("package")(package.package)
+app.command("deploy")(deploy.deploy)
+app.add_typer(stage.app, name="infra")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value

@@ -188,3 +188,12 @@ def test_only_the_api_signs_and_only_with_the_named_keys() -> None:
             }
         ]
     assert not any("kms:Sign" in one["Action"] for one in statements(API_FUNCTION))
+
+
+def test_every_function_has_a_log_group_that_forgets() -> None:
+    groups = {one["LogGroupName"]: one for one in resources("AWS::Logs::LogGroup").values()}
+    for function in FUNCTIONS:
+        name = f"/aws/lambda/{PROD.function_name(function)}"
+        assert name in groups, f"infra/template.yaml lacks the log group of {function!r}"
+        assert groups[name]["RetentionInDays"] == 90
+    assert len(groups) == len(FUNCTIONS)

@@ -26,7 +26,7 @@ _OBJECT_ID: Final = re.compile(r"[A-Za-z0-9_.:@+\-]{1,255}")
 _API_VERSION: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 # Of events that can change a subscription, an invoice or the customer itself.
-_ABOUT_CUSTOMERS: Final = ("checkout.session.", "customer.", "invoice.", "charge.", "refund.")
+ABOUT_CUSTOMERS: Final = ("checkout.session.", "customer.", "invoice.", "charge.", "refund.")
 
 # A string (brackets inside it do not nest; one left open runs to the end) or a bracket.
 _NESTING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
@@ -111,7 +111,7 @@ def event_of(value: Mapping[str, Any]) -> ProviderEvent:
         api_version=api_version,
         object_id=_id_of(subject),
         customer_billing_id=_customer_of(subject),
-        about_customer=value["type"].startswith(_ABOUT_CUSTOMERS),
+        about_customer=value["type"].startswith(ABOUT_CUSTOMERS),
     )
 
 

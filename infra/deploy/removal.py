@@ -1,0 +1,149 @@
+"""`paygrade infra destroy`: a stage and all it holds, gone; never by accident."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from chalicelib.adapters.dynamodb.keys import Table, table_name
+from chalicelib.adapters.sqs import queue_name
+from chalicelib.ports import QueueName
+from infra.deploy.aws import Aws, aws_failures, code
+from infra.deploy.chalice_run import CHALICE, run_chalice
+from infra.deploy.errors import DeployError
+from infra.deploy.policies import GRANTS
+from infra.deploy.records import Records, write
+from infra.deploy.recovery import recovered
+from infra.deploy.stack import Stack, Tell
+
+_ABSENT = (
+    "ResourceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+)
+
+
+def data_of(aws: Aws) -> list[str]:
+    """What would be lost: tables that hold something and queues with work, in words."""
+    dynamodb, sqs = aws.client("dynamodb"), aws.client("sqs")
+    found: list[str] = []
+    with aws_failures():
+        for table in _tables(aws):
+            answer = _unless_absent(lambda name=table: dynamodb.scan(TableName=name, Limit=1))  # type: ignore[misc]
+            if answer is not None and answer["Count"]:
+                found.append(f"table {table} holds data")
+        for queue in _queues(aws):
+            url = _queue_url(sqs, queue)
+            if url is not None and (waiting := _waiting(sqs, url)):
+                found.append(f"queue {queue} holds {waiting} messages")
+    return found
+
+
+def destroy(
+    root: Path,
+    aws: Aws,
+    tell: Tell,
+    *,
+    profile: str | None = None,
+    command: Sequence[str] = CHALICE,
+    poll_seconds: float = 2.0,
+    remove_webhook: Callable[[], Sequence[str]] | None = None,
+) -> None:
+    """Nothing of the stage is left in AWS but its secrets. Repeating it finishes what failed half-way.
+
+    Whether that may be is the caller's to decide: what is deleted here can be had back from no backup, but for tables
+    from DynamoDB's own, which AWS keeps for 35 days after the deletion.
+    """
+    with aws_failures():
+        if remove_webhook is not None:
+            for line in remove_webhook():
+                tell(f"  {line}")
+        stack = Stack(aws, tell, poll_seconds=poll_seconds)
+        if stack.state() is not None:
+            _delete_functions(root, aws, tell, profile, command)
+        tell("stack ...")
+        stack.delete()
+        tell("tables, queues and the record of deployments ...")
+        _delete_data(aws)
+
+
+def _delete_functions(
+    root: Path, aws: Aws, tell: Tell, profile: str | None, command: Sequence[str]
+) -> None:
+    path = root / ".chalice" / "deployed" / f"{aws.place.stage}.json"
+    record = recovered(aws, Records(aws).restore(path), GRANTS)
+    if not record:
+        return
+    tell("functions ...")
+    write(path, record)
+    run_chalice("delete", root, aws.place, tell, profile=profile, command=command)
+    path.unlink(missing_ok=True)
+
+
+def _delete_data(aws: Aws) -> None:
+    dynamodb, sqs, s3 = aws.client("dynamodb"), aws.client("sqs"), aws.client("s3")
+    logs = aws.client("logs")
+    for table in _tables(aws):
+        if _unless_absent(lambda name=table: dynamodb.describe_table(TableName=name)) is not None:  # type: ignore[misc]
+            dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+            dynamodb.get_waiter("table_exists").wait(TableName=table)
+            dynamodb.delete_table(TableName=table)
+    for queue in _queues(aws):
+        url = _queue_url(sqs, queue)
+        if url is not None:
+            sqs.delete_queue(QueueUrl=url)
+    for function in GRANTS:
+        group = f"/aws/lambda/{aws.place.function_name(function)}"
+        _unless_absent(lambda name=group: logs.delete_log_group(logGroupName=name))  # type: ignore[misc]
+    try:
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=aws.place.bucket)
+        for page in pages:
+            for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                s3.delete_object(
+                    Bucket=aws.place.bucket, Key=one["Key"], VersionId=one["VersionId"]
+                )
+        s3.delete_bucket(Bucket=aws.place.bucket)
+    except ClientError as error:
+        if code(error) not in ("NoSuchBucket", "404"):
+            raise
+
+
+def _tables(aws: Aws) -> list[str]:
+    return [table_name(aws.place.stage, table) for table in Table]
+
+
+def _queues(aws: Aws) -> list[str]:
+    names = [queue_name(aws.place.stage, queue) for queue in QueueName]
+    return [*names, *(name.replace(".fifo", "-dlq.fifo") for name in names)]
+
+
+def _queue_url(sqs: Any, name: str) -> str | None:
+    found = _unless_absent(lambda: sqs.get_queue_url(QueueName=name))
+    return None if found is None else str(found["QueueUrl"])
+
+
+def _waiting(sqs: Any, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+    return sum(int(count) for count in answer["Attributes"].values())
+
+
+def _unless_absent(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except ClientError as error:
+        if code(error) in _ABSENT:
+            return None
+        raise
+
+
+def refuse_live_data(stage: str, found: Sequence[str]) -> None:
+    """Raises `DeployError` if there is any: it takes an option of its own to lose it."""
+    if found:
+        raise DeployError(
+            f"The stage {stage!r} holds data:\n"
+            + "\n".join(f"  {line}" for line in found)
+            + "\nRepeat this with --delete-data if it may be lost.",
+            code="live_data",
+        )

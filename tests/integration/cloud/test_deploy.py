@@ -1,0 +1,156 @@
+"""`paygrade deploy` on emulated AWS: once, twice, after failures, by two at once, and with Stripe's webhook."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.deploy.errors import DeployError
+from infra.deploy.functions import REPORT, complete_mappings
+from infra.deploy.policies import GRANTS
+from infra.deploy.removal import data_of, refuse_live_data
+from infra.deploy.webhook import event_types
+from infra.local.environment import aws_variables, variables
+from infra.local.ports import free_port
+from infra.local.stripe_stand_in import Request, StandIn
+from infra.local.stripe_stand_in.server import StandInServer
+from tests.integration.cloud.conftest import SERVICES
+from tests.integration.cloud.stage import KEY, Stage, new_stage
+from tests.integration.deploy.conftest import LAUNCHER, EmulatorWithFunctions
+
+
+@pytest.fixture(scope="module")
+def deployable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An AWS that also takes Chalice's description of an API."""
+    folder = tmp_path_factory.mktemp("deployable")
+    running = EmulatorWithFunctions(folder, free_port(), services=SERVICES, launcher=LAUNCHER)
+    running.start()
+    with variables(aws_variables(running.endpoint_url)):
+        yield running.endpoint_url
+    running.stop()
+
+
+@pytest.fixture
+def stripe() -> Iterator[StandInServer]:
+    server = StandInServer(StandIn())
+    server.start()
+    yield server
+    server.stop()
+    server.stand_in.close()
+
+
+@pytest.fixture
+def stage(deployable: str, stripe: StandInServer, tmp_path: Path) -> Stage:
+    del deployable
+    made = new_stage(tmp_path, stripe.url)
+    made.keep_key()
+    return made
+
+
+def endpoints(stripe: StandInServer) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    request = Request("GET", "/v1/webhook_endpoints", "limit=100", headers, b"")
+    found: list[dict[str, Any]] = json.loads(stripe.stand_in.handle(request).body)["data"]
+    return found
+
+
+def test_deployed_once_is_complete_deployed_twice_is_the_same_and_destroyed_is_gone(
+    stage: Stage, stripe: StandInServer
+) -> None:
+    report = stage.deploy()
+    functions, mappings, apis = stage.functions(), stage.mappings(), stage.apis()
+    assert len(apis) == 1
+    assert apis[0] in report.url
+    assert {tuple(one["FunctionResponseTypes"]) for one in mappings} == {(REPORT,)}
+    for function in functions.values():
+        assert function["Environment"]["Variables"]["PAYGRADE_PUBLIC_URL"] == report.url
+    roles = {function["Role"] for function in functions.values()}
+    assert len(roles) == len(functions)
+    (endpoint,) = endpoints(stripe)
+    assert endpoint["url"] == f"{report.url}/v1/webhooks/stripe"
+    assert sorted(endpoint["enabled_events"]) == event_types()
+    (secret,) = stage.webhook_secrets()
+    assert secret.startswith("whsec_")
+
+    stage.forget_locally()
+    again = stage.deploy()
+    assert {step.name: step.changes for step in again.steps} == dict.fromkeys(
+        [step.name for step in again.steps], ()
+    )
+    assert again.url == report.url
+    assert (stage.functions(), stage.apis()) == (functions, apis)
+    assert [one["UUID"] for one in stage.mappings()] == [one["UUID"] for one in mappings]
+    assert len(endpoints(stripe)) == 1
+    assert stage.webhook_secrets() == [secret]
+
+    first = stage.mappings()[0]
+    doubled = {"EventSourceArn": first["EventSourceArn"], "FunctionName": first["FunctionArn"]}
+    with contextlib.suppress(ClientError):  # AWS refuses it; a race has made it all the same
+        stage.aws.client("lambda").create_event_source_mapping(**doubled, BatchSize=1)
+    complete_mappings(stage.aws, stage.record(), GRANTS)
+    assert [one["UUID"] for one in stage.mappings()] == [one["UUID"] for one in mappings]
+
+    assert_destroyed(stage, stripe)
+
+
+def assert_destroyed(stage: Stage, stripe: StandInServer) -> None:
+    name = f"paygrade-{stage.aws.place.stage}-customers"
+    item = {"pk": {"S": "CUST#acme"}, "sk": {"S": "PROFILE"}}
+    stage.aws.client("dynamodb").put_item(TableName=name, Item=item)
+    (found,) = data_of(stage.aws)
+    with pytest.raises(DeployError, match=f"{name} holds data(.|\n)*--delete-data"):
+        refuse_live_data(stage.aws.place.stage, [found])
+    stage.destroy()
+    stage.destroy()
+    assert (stage.functions(), stage.mappings(), stage.apis()) == ({}, [], [])
+    assert endpoints(stripe) == []
+    assert data_of(stage.aws) == []
+    tables = stage.aws.client("dynamodb").list_tables()["TableNames"]
+    assert not [table for table in tables if table.startswith(stage.aws.place.stack_name)]
+    buckets = [one["Name"] for one in stage.aws.client("s3").list_buckets()["Buckets"]]
+    assert stage.aws.place.bucket not in buckets
+
+
+# After the first mappings, and after the API: what Chalice has made by then stands in no record of its own.
+@pytest.mark.parametrize("broken", ["put_rule", "update_rest_api"])
+def test_deployment_that_failed_half_way_is_finished_by_the_next_without_a_second_of_anything(
+    stage: Stage, broken: str
+) -> None:
+    working = stage.tools
+    program = (Path(__file__).with_name("failing_chalice.py"), broken)
+    stage.tools = replace(working, chalice=(working.chalice[0], *map(str, program)))
+    with pytest.raises(DeployError, match=f"{broken} is broken"):
+        stage.deploy()
+    assert "sync-sqs-event-source" in {one["name"] for one in stage.record()["resources"]}
+
+    stage.forget_locally()
+    stage.tools = working
+    stage.deploy()
+    queues = [one["EventSourceArn"] for one in stage.mappings()]
+    assert len(queues) == len(set(queues))
+    assert len(stage.apis()) == 1
+    names = {one["name"] for one in stage.record()["resources"]}
+    assert {"rest_api", "sync-sqs-event-source", "sweep_outbox-event"} <= names
+
+
+@pytest.mark.parametrize("key", ["sk_live_mistake", "rk_live_mistake", "whsec_what"])
+def test_key_of_the_other_mode_is_refused_before_anything_is_made(stage: Stage, key: str) -> None:
+    name = f"/paygrade/{stage.aws.place.stage}/stripe_secret_key"
+    stage.aws.client("ssm").put_parameter(Name=name, Value=key, Type="SecureString", Overwrite=True)
+    with pytest.raises(DeployError, match="STRIPE_SECRET_KEY") as refused:
+        stage.deploy()
+    assert key not in str(refused.value)
+    assert stage.functions() == {}
+
+
+def test_key_that_is_missing_is_asked_for_by_the_command_that_keeps_it(
+    deployable: str, stripe: StandInServer, tmp_path: Path
+) -> None:
+    del deployable
+    with pytest.raises(DeployError, match="paygrade infra secret STRIPE_SECRET_KEY"):
+        new_stage(tmp_path, stripe.url).deploy()
