@@ -270,6 +270,7 @@ class ProviderSubscription:
     url: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     live: bool | None = None
+    coupons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

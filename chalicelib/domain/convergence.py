@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from chalicelib.domain.billing import PriceOwner, ProviderSubscription
+from chalicelib.domain.coupons import COUPON_KEY_PREFIX
 from chalicelib.domain.ids import (
     CustomerId,
     PackageId,
@@ -28,6 +29,7 @@ from chalicelib.domain.reconciliations import Drift
 from chalicelib.domain.subscription_drift import (
     changes,
     duplicates,
+    foreign_coupons,
     foreign_lines,
     foreign_schedule,
     unmanaged,
@@ -132,6 +134,13 @@ def _left_as_it_is(
     """What differs at the provider and changes nothing of ours."""
     if truth.scheduled is not None and after.scheduled_change is None:
         yield foreign_schedule(after, truth.scheduled)
+    extra = [
+        key
+        for key in truth.coupons
+        if after.coupon_id is None or not key.startswith(COUPON_KEY_PREFIX)
+    ]
+    if extra:
+        yield foreign_coupons(after, extra)
     marks = {
         METADATA_ID: after.id,
         METADATA_TYPE: "subscription",

@@ -13,6 +13,8 @@ from chalicelib.domain.ids import derived_id
 from chalicelib.domain.money import CURRENCIES, MAX_AMOUNT_MINOR
 
 CouponId = NewType("CouponId", str)
+# How the id at a provider begins of every coupon of ours.
+COUPON_KEY_PREFIX: Final = "pgc_"
 # Stripe's bound of a coupon's name.
 _NAME_LENGTH: Final = 40
 
@@ -183,7 +185,7 @@ CouponStep = CreateCoupon | UpdateCoupon | DeleteCoupon | CreateCode | SwitchCod
 def mirror_coupon(coupon: Coupon, metadata: Mapping[str, str], environment: str) -> MirrorCoupon:
     """How the coupon must look at any provider. One that comes back from the archive gets a new id there."""
     return MirrorCoupon(
-        key=derived_id("pgc_", environment, coupon.id, str(coupon.incarnation)),
+        key=derived_id(COUPON_KEY_PREFIX, environment, coupon.id, str(coupon.incarnation)),
         name=coupon.name[:_NAME_LENGTH],
         coupon=coupon,
         metadata=metadata,

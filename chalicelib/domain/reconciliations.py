@@ -38,6 +38,7 @@ class DriftKind(StrEnum):
     SUBSCRIPTION_QUANTITY = "subscription_quantity"
     SUBSCRIPTION_CANCELLATION = "subscription_cancellation"
     SUBSCRIPTION_SCHEDULE = "subscription_schedule"
+    SUBSCRIPTION_COUPON = "subscription_coupon"
     SUBSCRIPTION_DETAILS = "subscription_details"
     SUBSCRIPTION_UNMANAGED = "subscription_unmanaged"
     SUBSCRIPTION_DUPLICATE = "subscription_duplicate"

@@ -80,6 +80,17 @@ def foreign_lines(
         yield _drift(DriftKind.SUBSCRIPTION_PRICE, held, None, theirs, DriftAction.REPORTED)
 
 
+def foreign_coupons(held: Subscription, coupons: Iterable[str]) -> Drift:
+    """The provider takes something off that the order had not."""
+    return _drift(
+        DriftKind.SUBSCRIPTION_COUPON,
+        held,
+        {"coupon_id": held.coupon_id},
+        {"billing_id": held.billing_id, "coupons": list(coupons)},
+        DriftAction.REPORTED,
+    )
+
+
 def foreign_schedule(held: Subscription, coming: ProviderChange) -> Drift:
     """Somebody at the provider has planned what is no plan of ours: with it this one would end."""
     prices = sorted(item.price_billing_id for item in coming.items)

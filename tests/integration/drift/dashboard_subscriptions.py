@@ -68,6 +68,17 @@ def trial_given(acme: Subscriber) -> Found:
     return [("subscription_status", REPAIRED), ("subscription_period", REPAIRED)]
 
 
+def coupon_given(acme: Subscriber) -> Found:
+    acme.change(**{"discounts[0][coupon]": acme.shop.coupon["id"]})
+    return [("subscription_coupon", REPORTED)]
+
+
+def coupon_foreign_given(acme: Subscriber) -> Found:
+    made = acme.shop.edit("coupons", percent_off=10, duration="forever")
+    acme.change(**{"discounts[0][coupon]": made["id"]})
+    return [("subscription_coupon", REPORTED)]
+
+
 def metadata_wiped(acme: Subscriber) -> Found:
     acme.change(metadata="")
     return [("subscription_metadata", REPAIRED)]
@@ -162,6 +173,8 @@ EDITS: Final[tuple[Edit, ...]] = (
     addon_added,
     quantity_changed,
     trial_given,
+    coupon_given,
+    coupon_foreign_given,
     metadata_wiped,
     metadata_of_another,
     schedule_of_ours_made,

@@ -75,9 +75,13 @@ class Subscriber:
             if price["lookup_key"] and ":addon:storage:" in price["lookup_key"]
         )
 
-    def is_there(self, billing_id: str) -> bool:
-        """Whether Stripe has a subscription of this id."""
-        return self.world.stand_in.account.find("subscription", billing_id) is not None
+    def assert_nothing_ended_here_is_billed(self) -> None:
+        """No subscription that has ended on our side lives at Stripe."""
+        for ours in self.ours():
+            [link] = ours["billing"]
+            theirs = self.world.stand_in.account.find("subscription", link["billing_id"])
+            if ours["status"] in ("canceled", "expired") and theirs is not None:
+                assert theirs["status"] in ("canceled", "incomplete_expired"), ours
 
     def told(self, path: str, body: Any = None, method: str = "POST") -> Any:
         """What our API answers to a request that succeeds."""

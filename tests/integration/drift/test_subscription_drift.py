@@ -41,6 +41,7 @@ def test_reconcile_after_an_edit_tells_of_it_once_and_is_silent_then(
 ) -> None:
     expected = edit(acme)
     assert acme.drifts() == expected
+    acme.assert_nothing_ended_here_is_billed()
     again = acme.shop.reconcile()
     assert again["drifts"] == []
     left = [kind for kind, action in expected if action == "reported"]
@@ -59,18 +60,6 @@ def test_reconcile_told_to_report_after_an_edit_writes_nothing_at_stripe(
     assert acme.drifts({"policy": "report"}) == expected
     assert acme.shop.reconcile({"policy": "report"})["drifts"] == []
     assert {method for method, _ in acme.world.requests()[asked:]} == {"GET"}
-
-
-@by_edit
-def test_reconcile_after_an_edit_leaves_no_live_subscription_that_we_think_ended(
-    acme: Subscriber, edit: Edit
-) -> None:
-    edit(acme)
-    acme.shop.reconcile()
-    for ours in acme.ours():
-        [link] = ours["billing"]
-        if ours["status"] in ("canceled", "expired") and acme.is_there(link["billing_id"]):
-            assert acme.theirs(link["billing_id"])["status"] == "canceled"
 
 
 def test_reconcile_restores_the_marks_and_leaves_others_alone(acme: Subscriber) -> None:

@@ -1,9 +1,9 @@
 """From Stripe's JSON of a subscription, of any API version, to a `ProviderSubscription`.
 
-Its schedule and its latest invoice are told where they are expanded (`EXPANSIONS`), as every read of ours does.
+Its schedule, latest invoice and discounts are told where they are expanded (`EXPANSIONS`), as every read of ours does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from chalicelib.domain.subscriptions import SubscriptionStatus
 
 Json = Mapping[str, Any]
 
-EXPANSIONS: Final = ("schedule", "latest_invoice")
+EXPANSIONS: Final = ("schedule", "latest_invoice", "discounts")
 
 # https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses. `unpaid` stopped
 # collecting and waits for the customer; a paused *collection* (`pause_collection`) leaves the
@@ -58,7 +58,14 @@ def subscription_of(value: Json, items: Sequence[Json], url: str | None) -> Prov
         url=url,
         metadata=dict(value.get("metadata") or {}),
         live=value.get("livemode"),
+        coupons=_coupons(value.get("discounts") or ()),
     )
+
+
+def _coupons(discounts: Iterable[object]) -> tuple[str, ...]:
+    """The coupons taken off every invoice; up to clover (2025-09-30) a discount held its coupon itself."""
+    sources = (one.get("source") or one for one in discounts if isinstance(one, Mapping))
+    return tuple(sorted(id_of(one["coupon"]) for one in sources if one.get("coupon")))
 
 
 def _past_due_since(value: Json) -> datetime | None:
