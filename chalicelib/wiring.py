@@ -154,7 +154,10 @@ class Secrets:
                 for setting in self.settings.token_secrets
                 for secret in settings.token_secrets(self.source.text(setting))
             )
-        except SettingsError as error:
+        except (
+            SettingsError,
+            BillingNotConfiguredError,
+        ) as error:  # weak, or not where it should be
             raise SigningNotConfiguredError(str(error)) from None
 
     def webhook_secrets(self) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessio
 
     A customer begins at most five a minute (429 with `Retry-After`): stolen cards are tested by beginning again.
     """
-    return from_domain(start_checkout(call.ports, call.cause, ordered(call)))
+    return from_domain(start_checkout(call.ports, call.cause, ordered(call.body, call)))
 
 
 @endpoint(

@@ -1,12 +1,12 @@
 """What subscribing and checkout have in common on the wire: the order, in catalog ids only."""
 
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
 from chalicelib.api.operations import Call
-from chalicelib.api.wire import ChosenId, Count, Metadata, NoQuery, Wire
+from chalicelib.api.wire import ChosenId, Count, Metadata, Wire
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.orders import AddonOrder, Order
 from chalicelib.domain.prices import BillingPeriod
@@ -92,6 +92,6 @@ class OrderIn(Wire):
         )
 
 
-def ordered(call: Call[OrderIn, NoQuery]) -> Order:
+def ordered(body: OrderIn, call: Call[Any, Any]) -> Order:
     """The order of the call; what comes with a customer token is the customer's own."""
-    return replace(call.body.to_domain(), is_self_service=call.token is not None)
+    return replace(body.to_domain(), is_self_service=call.token is not None)

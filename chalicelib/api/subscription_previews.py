@@ -8,9 +8,10 @@ from chalice.app import Blueprint
 from pydantic import Field, ValidationError
 
 from chalicelib.api.http import Call, endpoint
-from chalicelib.api.orders import OrderIn
+from chalicelib.api.orders import OrderIn, ordered
 from chalicelib.api.problems import from_pydantic
 from chalicelib.api.subscription_changes import ChangeIn
+from chalicelib.api.whose import ORDER_OR_SUBSCRIPTION
 from chalicelib.api.wire import ChosenId, NoQuery, Wire
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.billing import InvoicePreview, PreviewLine
@@ -102,6 +103,7 @@ class PreviewOut(Wire):
     "POST",
     "/subscriptions/preview",
     scope=Scope.CUSTOMERS_READ,
+    whose=ORDER_OR_SUBSCRIPTION,
     summary="Preview a subscription or a change of one",
     body=PreviewIn,
     answer=PreviewOut,
@@ -110,11 +112,13 @@ def preview_subscription(call: Call[PreviewIn, NoQuery]) -> PreviewOut:
     """What it would cost now and next, and what the customer would have more and less of. Nothing is changed."""
     body = call.body
     if body.subscription_id is not None:
+        if call.token is not None and body.coupon is not None:
+            raise invalid("coupon", "not_allowed", "A customer token may not choose this.")
         wish = _of(ChangeIn, body)
         found = preview_change(call.ports, call.cause, body.subscription_id, wish.to_change())
         return _shown(found, requires_payment=found.way is Way.CHECKOUT)
     order = _of(OrderIn, body)
-    found = preview_order(call.ports, order.to_domain())
+    found = preview_order(call.ports, ordered(order, call))
     return _shown(found, requires_payment=found.now is not None)
 
 

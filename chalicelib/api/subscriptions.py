@@ -154,7 +154,7 @@ class ProvisioningOut(Wire):
 )
 def post_subscription(call: Call[OrderIn, NoQuery]) -> Reply[ProvisioningOut]:
     """Paid plans are provisioned after payment; free ones, trials without a card, what is invoiced by hand: at once."""
-    result = provision_subscription(call.ports, call.cause, ordered(call))
+    result = provision_subscription(call.ports, call.cause, ordered(call.body, call))
     if result.subscription is not None:
         held = from_domain(result.subscription.at(call.ports.clock.now()))
         return Reply(ProvisioningOut(status="provisioned", subscription=held))

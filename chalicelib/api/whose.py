@@ -17,11 +17,11 @@ _REFUSED: Final = "The customer token is another customer's."
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """How the customer of a request is found; `kind` and `path_param` name the object that belongs to it, if any."""
+    """How the customer of a request is found; `kind` and `object_id` tell of the object that belongs to it, if any."""
 
     customer_of: Callable[[Call[Any, Any]], str | None]
-    kind: str | None = None
-    path_param: str = ""
+    kind: str = ""
+    object_id: Callable[[Call[Any, Any]], str | None] = lambda _: None
     may_be_absent: bool = False
 
     def require(self, call: Call[Any, Any], token: CustomerToken) -> None:
@@ -34,8 +34,9 @@ class Whose:
         named = self.customer_of(call)
         if named == token.customer_id or (named is None and self.may_be_absent):
             return
-        if self.kind is not None:
-            raise NotFoundError(self.kind, call.path[self.path_param])
+        object_id = self.object_id(call)
+        if object_id is not None:
+            raise NotFoundError(self.kind, object_id)
         raise ForbiddenError(_REFUSED)
 
 
@@ -46,10 +47,19 @@ OWN_UNLESS_NAMED: Final = Whose(lambda call: call.query.customer_id, may_be_abse
 SUBSCRIPTION: Final = Whose(
     lambda call: get_subscription(call.ports, call.path["subscription_id"]).customer_id,
     "subscription",
-    "subscription_id",
+    lambda call: call.path["subscription_id"],
 )
 CHECKOUT_SESSION: Final = Whose(
     lambda call: get_checkout_session(call.ports, call.path["session_id"]).customer_id,
     "checkout_session",
-    "session_id",
+    lambda call: call.path["session_id"],
+)
+ORDER_OR_SUBSCRIPTION: Final = Whose(
+    lambda call: (
+        call.body.customer_id
+        if call.body.subscription_id is None
+        else get_subscription(call.ports, call.body.subscription_id).customer_id
+    ),
+    "subscription",
+    lambda call: call.body.subscription_id,
 )

@@ -1,6 +1,6 @@
 """Plans and add-ons as they are shown: one content, and what each billing provider holds of it."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 from chalicelib.domain.billing import BillingLink, SyncStatus
 from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.features import Lifecycle
-from chalicelib.domain.ids import PackageId
+from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.migrations import MigrationRun
 from chalicelib.domain.plans import (
     Package,
@@ -193,10 +193,16 @@ def list_versions(
     return views, page.next_cursor
 
 
-def versions_on_sale(store: Store) -> Iterator[PackageVersion]:
-    """The published version of every plan and add-on that is not archived."""
+def versions_on_sale(
+    store: Store, products: Container[ProductId] | None = None
+) -> Iterator[PackageVersion]:
+    """The published version of every plan and add-on, of these products or of any, that is not archived."""
     for kind in PackageKind:
         for package in all_within(store, Package, kind):
+            if package.status is Lifecycle.ARCHIVED:
+                continue
+            if products is not None and package.product_id not in products:
+                continue
             version = sold_version(store, package)
-            if package.status is Lifecycle.ACTIVE and version is not None:
+            if version is not None:
                 yield version

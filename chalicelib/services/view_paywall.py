@@ -69,7 +69,7 @@ def view_paywall(ports: Ports, asked: PaywallQuestion) -> Paywall:
     # Orders charge by the customer's country, whatever a page says.
     country = (customer.country if customer is not None else None) or asked.country
     names = {product.id for product in products}
-    on_sale = [one for one in versions_on_sale(ports.store) if one.product_id in names]
+    on_sale = tuple(versions_on_sale(ports.store, names))
     held = _held(ports, customer, names)
     tried = _tried(ports, customer, names)
 

@@ -163,6 +163,10 @@ def test_operation_that_takes_no_tokens_is_forbidden_to_the_customers_own(
 
 def test_another_customers_object_looks_like_one_that_is_not_there(shop: Shop) -> None:
     token = shop.deployment.customer_token("new")
+    for theirs in (shop.subscription_id, "subs_nothing"):
+        body = {"subscription_id": theirs, "plan_id": "pro"}
+        answer = shop.deployment.send("POST", "/v1/subscriptions/preview", body, token=token)
+        assert_problem(answer, 404, "not_found")
     for path, theirs in (
         ("/v1/subscriptions", shop.subscription_id),
         ("/v1/checkout_sessions", shop.session_id),
@@ -182,6 +186,7 @@ def test_operations_that_take_tokens_are_known() -> None:
         "GET /v1/subscriptions",
         "GET /v1/subscriptions/{subscription_id}",
         "POST /v1/subscriptions",
+        "POST /v1/subscriptions/preview",
         "POST /v1/checkout_sessions",
         "GET /v1/checkout_sessions/{session_id}",
         "POST /v1/checkout_sessions/{session_id}/expire",

@@ -184,3 +184,17 @@ def test_idempotency_keys_of_customers_and_of_the_application_are_apart(shop: Wo
     again = shop.send("POST", "/v1/subscriptions", body, headers={"Idempotency-Key": "one"})
     assert (mine.status, again.status) == (201, 409)
     assert "Idempotent-Replayed" not in again.headers
+
+
+def test_customer_previews_its_own_order_and_change_without_coupons_by_name(shop: World) -> None:
+    path, token = "/v1/subscriptions/preview", shop.customer_token("acme")
+    held = order(shop, plan_id="free").json["subscription"]["id"]
+    change = {"subscription_id": held, "plan_id": "team"}
+    answer = shop.send("POST", path, change, token=token)
+    assert (answer.status, answer.json["requires_payment"]) == (200, True)
+    for body in (
+        {**change, "coupon": "staff"},
+        {"customer_id": "acme", "plan_id": "team", "coupon": "staff"},
+    ):
+        refused = shop.send("POST", path, body, token=token)
+        assert (refused.status, refused.json["errors"][0]["code"]) == (422, "not_allowed")
