@@ -301,6 +301,118 @@ def test_reconcile_package_refused_by_the_provider_does_not_stop_the_others() ->
     ]
 
 
+# --- strays and marks ----------------------------------------------------------------------------------------
+
+
+def a_stray(world: World, metadata: dict[str, str] | None = None) -> str:
+    """Somebody sold our plan to a customer there whom nobody linked; the customer's id there."""
+    made = world.billing.ensure_customer(metadata or {}, f"by hand {metadata}")
+    world.billing.add_subscription(
+        a_provider_subscription(
+            f"sub_of_{made.billing_id}",
+            [world.price_id("pro", "m")],
+            customer_billing_id=made.billing_id,
+        )
+    )
+    return made.billing_id
+
+
+def test_reconcile_stray_of_nobody_is_reported_once_and_stands_then() -> None:
+    world = a_business()
+    customer = a_stray(world)
+    entity = f"customer_subscription:sub_of_{customer}"
+    assert drifts(reconcile(world)) == [(DriftKind.SUBSCRIPTION_STRAY, entity, REPORTED)]
+    for _ in range(2):
+        again = reconcile(world)
+        assert again.drifts == ()
+        assert [one.entity for one in again.standing] == [entity]
+    world.billing.cancel(f"sub_of_{customer}")
+    last = reconcile(world)
+    assert (last.drifts, last.standing) == ((), ())
+
+
+def test_reconcile_stray_that_somebody_acts_on_and_repeats_is_news_again() -> None:
+    world = a_business()
+    customer = a_stray(world)
+    reconcile(world)
+    world.billing.cancel(f"sub_of_{customer}")
+    reconcile(world)
+    world.billing.edit_subscription(f"sub_of_{customer}", status=SubscriptionStatus.ACTIVE)
+    assert len(reconcile(world).drifts) == 1
+
+
+def test_reconcile_subscription_of_another_system_in_the_account_is_none_of_our_business() -> None:
+    world = a_business()
+    made = world.billing.ensure_customer({}, "shop")
+    world.billing.add_subscription(
+        a_provider_subscription("sub_shop", ["price_x"], customer_billing_id=made.billing_id)
+    )
+    before = calls_of(world, ["get_customer"])
+    assert reconcile(world).drifts == ()
+    assert calls_of(world, ["get_customer"]) == before + 1  # Acme's
+
+
+def test_reconcile_stray_that_cannot_be_looked_up_does_not_stop_the_others() -> None:
+    world = a_business()
+    first, second = a_stray(world), a_stray(world, {"a": "b"})
+    error = ProviderUnavailableError("Server error.", definite=True)
+    world.billing.fail("get_customer", error, where=lambda call: call.arguments == (first,))
+    run = reconcile(world)
+    assert run.counts["failed"] == 1
+    assert [entity for _, entity, _ in drifts(run)] == [f"customer_subscription:sub_of_{second}"]
+
+
+def test_reconcile_refused_a_list_of_all_subscriptions_goes_on_without() -> None:
+    world = a_business()
+    world.billing.fail("live_subscriptions", ProviderRefusedError("No such permission."))
+    run = reconcile(world)
+    assert (run.counts["failed"], run.drifts) == (1, ())
+
+
+def test_reconcile_goes_through_all_pages_of_live_subscriptions() -> None:
+    world = a_business()
+    for number in range(120):
+        world.billing.add_subscription(
+            a_provider_subscription(f"sub_{number:03d}", ["price_x"], customer_billing_id="cus_x")
+        )
+    customer = a_stray(world)
+    assert [entity for _, entity, _ in drifts(reconcile(world))] == [
+        f"customer_subscription:sub_of_{customer}"
+    ]
+
+
+def test_reconcile_marks_wiped_on_both_are_restored() -> None:
+    world = a_business()
+    billing_id = the_subscription(world)
+    customer = world.billing.subscriptions[billing_id].customer_billing_id
+    held, marks = (
+        world.billing.customers[customer],
+        world.billing.subscriptions[billing_id].metadata,
+    )
+    world.billing.edit_subscription(billing_id, metadata={"crm": "17"})
+    world.billing.customers[customer] = replace(held, metadata={})
+    assert [(kind, action) for kind, _, action in drifts(reconcile(world))] == [
+        (DriftKind.SUBSCRIPTION_METADATA, REPAIRED),
+        (DriftKind.CUSTOMER_METADATA, REPAIRED),
+    ]
+    found = world.billing.subscriptions[billing_id].metadata
+    assert found["crm"] == "17"
+    assert {key: found.get(key) for key in found.keys() & marks.keys()}.items() <= marks.items()
+    assert world.billing.customers[customer].metadata == held.metadata
+    assert reconcile(world).drifts == ()
+
+
+def test_reconcile_shows_of_the_other_mode_are_told_of_and_not_believed() -> None:
+    world = a_business()
+    world.billing.edit_subscription(
+        the_subscription(world), live=True, status=SubscriptionStatus.CANCELED
+    )
+    run = reconcile(world)
+    assert drifts(run) == [(DriftKind.LIVEMODE, f"customer:{ACME}", REPORTED)]
+    assert run.counts["failed"] == 0
+    assert world.check("sso").decision.has_access
+
+
 # --- what stands in the way --------------------------------------------------------------------------------
 
 

@@ -134,6 +134,7 @@ def test_list_subscriptions_asks_for_all_and_pages() -> None:
         "limit": "100",
         "expand[0]": "data.schedule",
         "expand[1]": "data.latest_invoice",
+        "expand[2]": "data.discounts",
     }
     assert played.sent[1].params["starting_after"] == "sub_2"
 

@@ -153,3 +153,27 @@ def test_status_unknown_gives_no_access_and_has_not_ended(unknown: object) -> No
     status = status_of(unknown)
     assert status not in GIVING_ACCESS
     assert status not in ENDED
+
+
+@pytest.mark.parametrize(
+    ("discounts", "coupons"),
+    [
+        (None, ()),
+        (["di_1"], ()),  # not expanded: nothing is known
+        (
+            [{"source": {"coupon": "b", "type": "coupon"}}, {"source": {"coupon": {"id": "a"}}}],
+            ("a", "b"),
+        ),
+        ([{"coupon": {"id": "older"}}], ("older",)),
+        ([{"source": {"coupon": None, "type": "unknown"}}], ()),
+    ],
+)
+def test_coupons_are_those_of_the_expanded_discounts(
+    discounts: Any, coupons: tuple[str, ...]
+) -> None:
+    assert mapped(subscription(discounts=discounts)).coupons == coupons
+
+
+@pytest.mark.parametrize("live", [True, False, None])
+def test_mode_is_what_stripe_says_of_the_subscription(live: Any) -> None:
+    assert mapped(subscription(livemode=live)).live is live
