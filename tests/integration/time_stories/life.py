@@ -14,12 +14,15 @@ from typing import Any, Final, Self
 import app
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing_events import BillingEvent
+from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Message, QueueName
 from chalicelib.services.apply_billing_event import apply_billing_event
+from chalicelib.services.deliver_webhooks import dispatch_event
 from chalicelib.services.migrate_subscribers import continue_migration
 from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.schedule_publication import publish_due
+from chalicelib.services.settle_customer import settle_customer
 from chalicelib.services.sweep import sweep
 from infra.local.stripe_stand_in import timeline
 from infra.local.stripe_stand_in.deliveries import next_due, sign
@@ -250,6 +253,7 @@ class Life:
             QueueName.MIGRATE: lambda body: continue_migration(
                 ports, cause, body["migration_id"], Hours()
             ),
+            QueueName.DELIVER: lambda body: self._deliver(cause, body),
         }
         for queue, one in work.items():
             self.deployment.queue.drain(queue, partial(self.handle, one))
@@ -257,6 +261,14 @@ class Life:
     def handle(self, work: Callable[[Mapping[str, str]], object], message: Message) -> None:
         """A worker has its turn with this message."""
         work(message.body)
+
+    def _deliver(self, cause: Cause, body: Mapping[str, str]) -> None:
+        ports = self.deployment.ports
+        if "customer_id" in body:
+            settle_customer(ports, cause, CustomerId(body["customer_id"]))
+        for event_id in body.get("event_ids", "").split(","):
+            if event_id:
+                dispatch_event(ports, event_id)
 
     def _cause(self, actor: str) -> Cause:
         operation = self.deployment.ids.new("op_")
