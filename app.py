@@ -22,6 +22,7 @@ SELLING = (
 OPERATIONS = (
     "billing_events",
     "sync_tasks",
+    "usage_charges",
     "reconciliations",
     "migrations",
     "webhook_endpoints",

@@ -26,7 +26,7 @@ from chalicelib.domain.customer_tokens import TokenSecret
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.meters import MeterStep, ObservedMeter
+from chalicelib.domain.meters import MeteredUsage, MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.signing_keys import PublicKey
@@ -497,6 +497,10 @@ class UsageCharging(Protocol):
 
     def apply_meter(self, step: MeterStep) -> str:
         """The step is done; returns the meter's id. Repeating it does nothing more."""
+        ...
+
+    def report_usage(self, usage: MeteredUsage) -> None:
+        """The usage is charged; repeating it under its id within a day does nothing more."""
         ...
 
 

@@ -143,6 +143,7 @@ METRICS: Final[Mapping[str, tuple[Metric, ...]]] = {
         Metric("reconciliations_succeeded", "Count", _one_if(lambda f: f["status"] == "succeeded")),
         Metric("reconciliations_failed", "Count", _one_if(lambda f: f["status"] == "failed")),
     ),
+    "usage_charge_failed": (Metric("usage_charges_failed", "Count", _always),),
     "sync_failed": (Metric("sync_failed", "Count", _always),),
 }
 

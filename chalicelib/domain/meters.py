@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -56,6 +57,17 @@ class UpdateMeter:
     billing_id: str
     meter: MirrorMeter
     reactivate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeteredUsage:
+    """Usage of one customer as its provider is told of it: counted once for each `id`, for a day at least."""
+
+    id: str
+    event_name: str
+    customer_billing_id: str
+    value: int
+    at: datetime
 
 
 MeterStep = CreateMeter | UpdateMeter

@@ -52,7 +52,8 @@ class SnapshotDocument(TypedDict):
     """A customer's compiled entitlements.
 
     `revoked` names the counters of what a grant gave and was taken back, `resources` what anything was ever held
-    for; `timezone` is whose days and months usage periods follow, where it is not UTC.
+    for; `timezone` is whose days and months usage periods follow, where it is not UTC. `charged` names
+    the features whose usage each billing provider charges.
     """
 
     version: int
@@ -60,6 +61,7 @@ class SnapshotDocument(TypedDict):
     timezone: NotRequired[str]
     sources: list[SourceDocument]
     revoked: NotRequired[list[str]]
+    charged: NotRequired[dict[str, list[str]]]
     resources: NotRequired[list[str]]
     features: dict[str, FeatureDocument]
 

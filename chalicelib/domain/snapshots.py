@@ -15,6 +15,7 @@ from chalicelib.domain.features import Feature, FeatureType
 from chalicelib.domain.grants import Grant
 from chalicelib.domain.ids import CustomerId, FeatureId
 from chalicelib.domain.plans import PackageKind, PackageVersion, per_unit_features
+from chalicelib.domain.prices import PriceModel
 from chalicelib.domain.snapshot_documents import (
     FeatureDocument,
     ShareDocument,
@@ -24,7 +25,7 @@ from chalicelib.domain.snapshot_documents import (
     epoch_ms,
 )
 from chalicelib.domain.spans import Span, VersionKey, spans
-from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.subscriptions import ENDED, Subscription
 from chalicelib.domain.usage_scopes import counter_name
 
 # The latest ones; those before are told from what was never granted by the audit log alone.
@@ -75,6 +76,9 @@ def compile_snapshot(
     revoked = _revoked(given)
     if revoked:
         document["revoked"] = revoked
+    charged = _charged(held, versions)
+    if charged:
+        document["charged"] = charged
     scopes = {*(one.resource_id for one in held), *(one.resource_id for one in given)}
     resources = sorted(one for one in scopes if one is not None)
     if resources:
@@ -87,6 +91,27 @@ def _grace_days(
 ) -> int | None:
     plan = versions.get((PackageKind.PLAN, subscription.plan_id, subscription.plan_version))
     return plan.content.grace_period_days if plan is not None else None
+
+
+def _charged(
+    subscriptions: Iterable[Subscription], versions: Mapping[VersionKey, PackageVersion]
+) -> dict[str, list[str]]:
+    """By provider, the features whose usage it charges."""
+    found: dict[str, set[str]] = {}
+    for subscription in subscriptions:
+        if subscription.provider is None or subscription.status in ENDED:
+            continue
+        plan: VersionKey = (PackageKind.PLAN, subscription.plan_id, subscription.plan_version)
+        addons = ((PackageKind.ADDON, one.id, one.version) for one in subscription.addons)
+        for key in (plan, *addons):
+            version = versions.get(key)
+            prices = version.content.prices if version is not None else ()
+            found.setdefault(subscription.provider, set()).update(
+                price.feature_id
+                for price in prices
+                if price.model is PriceModel.USAGE_BASED and price.feature_id is not None
+            )
+    return {provider: sorted(features) for provider, features in sorted(found.items()) if features}
 
 
 class _Compilation:

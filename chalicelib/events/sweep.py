@@ -5,6 +5,7 @@ from chalice.app import Blueprint, CloudWatchEvent, Rate
 from chalicelib.domain.errors import DomainError
 from chalicelib.events.worker import wired_ports
 from chalicelib.services.migrate_subscribers import resume_migrations
+from chalicelib.services.report_charges import report_charges
 from chalicelib.services.schedule_publication import publish_due
 from chalicelib.services.settle_customer import sweep_timers
 from chalicelib.services.sweep import sweep
@@ -18,7 +19,14 @@ def sweep_outbox(event: CloudWatchEvent) -> None:
     """Due drafts are published; whatever is stuck, parked and due, or waiting is on its queue again."""
     del event
     ports = wired_ports()
-    for chore in (publish_due, sweep, resume_migrations, sweep_timers, sweep_outbound):
+    for chore in (
+        publish_due,
+        sweep,
+        resume_migrations,
+        sweep_timers,
+        sweep_outbound,
+        report_charges,
+    ):
         try:
             chore(ports)
         except DomainError as error:

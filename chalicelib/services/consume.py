@@ -13,6 +13,7 @@ from chalicelib.domain.features import Feature, FeatureType, UsageKind
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.usage import CountHour, CountUsage
 from chalicelib.domain.usage_answers import from_decision, to_decision
+from chalicelib.domain.usage_charges import ChargeableUsage
 from chalicelib.domain.usage_records import UsageKey
 from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports, Write
@@ -93,6 +94,15 @@ def _attempt(seen: Seen, feature: Feature | None, wanted: Consumption) -> Counti
         writes=fences(seen, decision),
         counter=gauge.name,
         counted=wanted.amount,
+        charged=(
+            ChargeableUsage(
+                feature=feature,
+                counter=gauge.name,
+                delta=wanted.amount,
+                value=gauge.used + wanted.amount,
+                at=seen.now,
+            ),
+        ),
     )
 
 

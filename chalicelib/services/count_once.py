@@ -23,6 +23,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import SnapshotDocument, document_of, epoch_ms
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.usage import Count, Counter, Hold
+from chalicelib.domain.usage_charges import ChargeableUsage, charges_of
 from chalicelib.domain.usage_records import KEPT_FOR, UsageKey, UsageRecord, record_id
 from chalicelib.ports import Absent, AtRevision, Ports, Put, Require, Write
 
@@ -83,6 +84,7 @@ class Counting:
     writes: tuple[Write, ...] = ()
     counter: str | None = None
     counted: int = 0
+    charged: tuple[ChargeableUsage, ...] = ()
     is_denial: bool = False
 
 
@@ -116,7 +118,12 @@ def count_once(ports: Ports, claim: Claim, attempt: Callable[[Seen], Counting]) 
             return _earlier(ports, claim) or Counted(answer=wanted.answer, record=None)
         record = _record(claim, wanted, seen.now)
         try:
-            ports.usage.commit(wanted.counts, Put(record, Absent()), *wanted.writes)
+            ports.usage.commit(
+                wanted.counts,
+                Put(record, Absent()),
+                *wanted.writes,
+                *_charges(ports, seen, claim, wanted),
+            )
         except StoreConflictError:
             earlier = _earlier(ports, claim)
             if earlier is not None:
@@ -145,6 +152,17 @@ def _read(ports: Ports, customer_id: CustomerId) -> Seen:
         now=now,
         now_ms=epoch_ms(now),
     )
+
+
+def _charges(ports: Ports, seen: Seen, claim: Claim, wanted: Counting) -> Iterator[Write]:
+    """What providers have to hear of it, if any charges for it."""
+    charged = seen.document.get("charged", {})
+    for used in wanted.charged:
+        providers = [name for name, features in charged.items() if used.feature.id in features]
+        for charge in charges_of(
+            used, claim.id, claim.customer_id, providers, ports.environment.name, seen.now
+        ):
+            yield Put(charge, Absent())
 
 
 def _record(claim: Claim, wanted: Counting, now: datetime) -> UsageRecord:

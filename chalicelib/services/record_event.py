@@ -19,6 +19,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.metering import Properties, amount_in, looks_at, member_in
 from chalicelib.domain.snapshot_documents import epoch_ms
 from chalicelib.domain.usage import Count, CountHour, CountUsage, UsageChange
+from chalicelib.domain.usage_charges import ChargeableUsage
 from chalicelib.domain.usage_records import KEPT_FOR, UniqueValue, UsageKey
 from chalicelib.ports import Absent, Ports, Put, Write
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
@@ -61,6 +62,8 @@ class _Share:
     changes: tuple[UsageChange, ...] = ()
     hour: CountHour | None = None
     writes: tuple[Write, ...] = ()
+    charged: int | None = None
+    """What a provider adds up, or takes the latest of; None: nothing of it is charged."""
 
 
 def record_event(ports: Ports, event: UsageEvent) -> Recorded:
@@ -120,6 +123,17 @@ def _attempt(ports: Ports, seen: Seen, concerned: list[Feature], event: UsageEve
         counts=tuple(counts),
         writes=tuple(write for share in shares.values() for write in share.writes),
         counted=sum(share.counted for share in shares.values()),
+        charged=tuple(
+            ChargeableUsage(
+                feature=feature,
+                counter=feature.id,
+                delta=share.charged,
+                value=share.charged,
+                at=event.at or seen.now,
+            )
+            for feature in concerned
+            if (share := shares.get(feature.id)) is not None and share.charged is not None
+        ),
     )
 
 
@@ -179,14 +193,20 @@ def _sum(place: _Place, feature: Feature, amount: int) -> _Share:
             raise invalid(_property(feature.meter), "only_grows", detail)
         hour = place.hour(delta=amount)
         if place.is_late:
-            return _Share(hour=hour)
-        return _Share(counted=amount, changes=adding(gauge, amount), hour=hour)
+            return _Share(hour=hour, charged=amount)
+        changes = adding(gauge, amount)
+        return _Share(counted=amount, changes=changes, hour=hour, charged=amount)
     if place.is_late:
         return _Share()
     used = gauge.used + amount
     if used < 0:
         raise invalid(_property(feature.meter), "below_zero", "Usage is never below none.")
-    return _Share(counted=amount, changes=setting(gauge, used), hour=place.hour(value=used))
+    return _Share(
+        counted=amount,
+        changes=setting(gauge, used),
+        hour=place.hour(value=used),
+        charged=amount,
+    )
 
 
 def _unique(ports: Ports, place: _Place, state: Decision, member: str) -> _Share:
@@ -216,11 +236,13 @@ def _latest(ports: Ports, place: _Place, amount: int) -> _Share:
     known = gauge.stored.at_ms if gauge.stored is not None and gauge.is_current else -1
     if place.is_late or place.at_ms < known:
         # What was latest in its own hour is not known any more: an hour that has a value keeps it.
-        return _Share(hour=_exactly(ports, place, lambda held: amount if held is None else held))
+        hour = _exactly(ports, place, lambda held: amount if held is None else held)
+        return _Share(hour=hour, charged=amount)
     return _Share(
         counted=amount - gauge.used,
         changes=setting(gauge, amount, at_ms=place.at_ms),
         hour=place.hour(value=amount),
+        charged=amount,
     )
 
 

@@ -22,6 +22,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import epoch_ms
 from chalicelib.domain.usage import CountHour, CountUsage, UsageChange
 from chalicelib.domain.usage_answers import from_decision, to_decision
+from chalicelib.domain.usage_charges import ChargeableUsage
 from chalicelib.domain.usage_records import NEWEST, OLDEST, UsageKey
 from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports
@@ -143,8 +144,20 @@ def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
     if at_ms < start:
         return _late(seen, feature, report, state, hour)
     if feature.usage_kind is UsageKind.FLUCTUATING:
-        return _fluctuating(seen, gauge, report, state, hour)
-    return _incremental(seen, gauge, report, state, hour)
+        counting = _fluctuating(seen, gauge, report, state, hour)
+        # Of what goes up and down the value that was set last counts, whatever time it was set for.
+        at = seen.now
+    else:
+        counting = _incremental(seen, gauge, report, state, hour)
+        at = report.at or seen.now
+    used = ChargeableUsage(
+        feature=feature,
+        counter=gauge.name,
+        delta=counting.counted,
+        value=gauge.used + counting.counted,
+        at=at,
+    )
+    return replace(counting, charged=(used,))
 
 
 def _incremental(
@@ -192,7 +205,14 @@ def _late(
         customer_id=seen.customer_id, counter=report.counter, hour_ms=hour_ms, delta=report.value
     )
     answer = from_decision(state, seen.document["version"])
-    return Counting(answer=answer, counts=(hour,), counter=report.counter)
+    used = ChargeableUsage(
+        feature=feature,
+        counter=report.counter,
+        delta=report.value,
+        value=report.value,
+        at=report.at or seen.now,
+    )
+    return Counting(answer=answer, counts=(hour,), counter=report.counter, charged=(used,))
 
 
 def _counting(

@@ -25,6 +25,7 @@ from chalicelib.domain.ids import derived_id
 from chalicelib.domain.snapshot_documents import epoch_ms
 from chalicelib.domain.usage import Count, CountHour, CountUsage, Hold
 from chalicelib.domain.usage_answers import from_decision, to_decision
+from chalicelib.domain.usage_charges import ChargeableUsage
 from chalicelib.domain.usage_records import (
     Reservation,
     ReservationStatus,
@@ -190,6 +191,13 @@ def _committing(seen: Seen, feature: Feature | None, held: Reservation, used: in
     else:
         changes = settling(stored, held.id, hold, used)
         counts.append(hour)
+    charged: tuple[ChargeableUsage, ...] = ()
+    if feature is not None:
+        value = stored.used - stored.held + used if stored is not None else used
+        one = ChargeableUsage(
+            feature=feature, counter=held.counter, delta=used, value=value, at=seen.now
+        )
+        charged = (one,)
     settled = replace(
         held,
         status=ReservationStatus.COMMITTED,
@@ -202,6 +210,7 @@ def _committing(seen: Seen, feature: Feature | None, held: Reservation, used: in
         writes=(Put(settled, AtRevision(number=held.revision)),),
         counter=held.counter,
         counted=0 if is_over else used,
+        charged=charged,
     )
 
 

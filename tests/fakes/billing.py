@@ -40,7 +40,7 @@ from chalicelib.domain.errors import (
     ProviderUnavailableError,
 )
 from chalicelib.domain.foreign_catalog import ForeignCatalog
-from chalicelib.domain.meters import CreateMeter, MeterStep, ObservedMeter
+from chalicelib.domain.meters import CreateMeter, MeteredUsage, MeterStep, ObservedMeter
 from chalicelib.domain.prices import BillingPeriod, Price
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
 from chalicelib.ports import BillingProvider, Clock
@@ -422,6 +422,7 @@ class FakeBillingProvider(FakeProvider):
     """
 
     meters: dict[str, ObservedMeter] = field(default_factory=dict)
+    metered: dict[str, MeteredUsage] = field(default_factory=dict)
     foreign: ForeignCatalog = field(default_factory=ForeignCatalog)
     history: list[ProviderEvent] = field(default_factory=list)
     checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
@@ -478,6 +479,18 @@ class FakeBillingProvider(FakeProvider):
     def apply_meter(self, step: MeterStep) -> str:
         answer: str = self._set(Call("apply_meter", (step,)), lambda: self._apply_meter(step))
         return answer
+
+    def report_usage(self, usage: MeteredUsage) -> None:
+        def take() -> None:
+            meter = self.meters.get(usage.event_name)
+            if meter is None or not meter.active:
+                raise ProviderRefusedError("There is no such meter.", provider_code="no_meter")
+            customer = self.customers.get(usage.customer_billing_id)
+            if customer is None or customer.deleted:
+                raise _missing("customer", usage.customer_billing_id)
+            self.metered.setdefault(usage.id, usage)
+
+        self._set(Call("report_usage", (usage,)), take)
 
     def _apply_meter(self, step: MeterStep) -> str:
         name = step.meter.event_name

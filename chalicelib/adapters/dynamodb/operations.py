@@ -19,6 +19,7 @@ from chalicelib.domain.outbound_events import OutboundEvent
 from chalicelib.domain.provider_records import ProviderRecord
 from chalicelib.domain.reconciliations import Reconciliation
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.usage_charges import ChargeStatus, UsageCharge
 from chalicelib.domain.usage_records import KEPT_FOR, Reservation, UniqueValue, UsageRecord
 from chalicelib.domain.webhook_endpoints import Delivery, WebhookEndpoint
 
@@ -31,6 +32,11 @@ _OUTBOUND_KEPT: Final = timedelta(days=30)
 def _task_expiry(task: SyncTask) -> datetime | None:
     done = task.status is SyncTaskStatus.SUCCEEDED
     return task.updated_at + _DONE_TASK_KEPT if done else None
+
+
+def _charge_expiry(charge: UsageCharge) -> datetime | None:
+    done = charge.status is ChargeStatus.REPORTED
+    return charge.updated_at + _REPORT_KEPT if done else None
 
 
 def sortable(moment: datetime) -> str:
@@ -87,6 +93,17 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=0,
         expires_at=lambda record: record.expires_at,
         hides_expired=True,
+    ),
+    UsageCharge: Layout(
+        kind="usage_charge",
+        table=_T,
+        partition="CHARGE",
+        sort="CHARGE",
+        in_partition=1,
+        in_sort=0,
+        # One index partition per status: enough for some hundred charged reports a second.
+        index=Index(by="status", order=lambda charge: sortable(charge.created_at)),
+        expires_at=_charge_expiry,
     ),
     UniqueValue: Layout(
         kind="unique_value",

@@ -6,9 +6,15 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.billing import CheckoutItem, CreatePrice, CreateProduct, MirrorPrice
-from chalicelib.domain.errors import ProviderUnavailableError
+from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
 from chalicelib.domain.ids import FeatureId
-from chalicelib.domain.meters import CreateMeter, MirrorMeter, UpdateMeter, mirror_meter
+from chalicelib.domain.meters import (
+    CreateMeter,
+    MeteredUsage,
+    MirrorMeter,
+    UpdateMeter,
+    mirror_meter,
+)
 from chalicelib.domain.prices import PriceModel
 from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.ports import UsageCharging
@@ -109,3 +115,42 @@ def test_checkout_with_trial_makes_a_subscription_in_trial(checkout_world: Check
     (held,) = checkout_world.provider.list_subscriptions(customer.billing_id)
     assert held.status is SubscriptionStatus.IN_TRIAL
     assert held.trial_end == held.started_at + timedelta(days=14)
+
+
+def some_usage(world: CheckoutWorld, usage_id: str = "chg_1", value: int = 7) -> MeteredUsage:
+    customer = world.provider.ensure_customer(CUSTOMER_METADATA, "customer")
+    return MeteredUsage(
+        id=usage_id,
+        event_name=METER.event_name,
+        customer_billing_id=customer.billing_id,
+        value=value,
+        at=world.clock.now(),
+    )
+
+
+def test_usage_reported_twice_counts_once(checkout_world: CheckoutWorld) -> None:
+    charging(checkout_world).apply_meter(CreateMeter(meter=METER))
+    for usage_id, value in (("chg_1", 7), ("chg_2", 5), ("chg_1", 7)):
+        charging(checkout_world).report_usage(some_usage(checkout_world, usage_id, value))
+    assert checkout_world.metered() == {"chg_1": "7", "chg_2": "5"}
+
+
+def test_usage_whose_answer_was_lost_counts_once(checkout_world: CheckoutWorld) -> None:
+    charging(checkout_world).apply_meter(CreateMeter(meter=METER))
+    usage = some_usage(checkout_world)
+    checkout_world.lose_answer("report_usage")
+    try:
+        charging(checkout_world).report_usage(usage)
+    except ProviderUnavailableError:
+        charging(checkout_world).report_usage(usage)
+    assert checkout_world.metered() == {"chg_1": "7"}
+
+
+def test_usage_without_its_meter_or_customer_is_refused(checkout_world: CheckoutWorld) -> None:
+    with pytest.raises(ProviderRefusedError):
+        charging(checkout_world).report_usage(some_usage(checkout_world))
+    charging(checkout_world).apply_meter(CreateMeter(meter=METER))
+    unknown = replace(some_usage(checkout_world), customer_billing_id="cus_unknown")
+    with pytest.raises(ProviderRefusedError):
+        charging(checkout_world).report_usage(unknown)
+    assert checkout_world.metered() == {}

@@ -38,6 +38,7 @@ _PATHS = {
     "apply": "/v1/prices",
     "ensure_customer": "/v1/customers",
     "open_checkout": "/v1/checkout/sessions",
+    "report_usage": "/v1/billing/meter_events",
 }
 
 
@@ -125,6 +126,9 @@ class CheckoutWorld(RemoteWorld, Protocol):
     def pay(self, checkout_id: str) -> None:
         """The customer pays the open checkout."""
 
+    def metered(self) -> dict[str, str]:
+        """The values of all usage that counts, by id."""
+
     def decline(self, checkout_id: str) -> None:
         """The customer's card is refused."""
 
@@ -205,6 +209,9 @@ class FakeWorld(FakePeople):
 
     def pay(self, checkout_id: str) -> None:
         self.provider.pay(checkout_id)
+
+    def metered(self) -> dict[str, str]:
+        return {usage.id: str(usage.value) for usage in self.provider.metered.values()}
 
     def decline(self, checkout_id: str) -> None:
         self.provider.decline(checkout_id)
@@ -308,6 +315,10 @@ class StripeWorld:
         after = {one.billing_id for one in self.provider.list_subscriptions(customer_id)}
         (made,) = after - before
         return made
+
+    def metered(self) -> dict[str, str]:
+        events = self.stand_in.account.store.scan("_meter_event")
+        return {event["identifier"]: event["_value"] for event in events}
 
     def pay(self, checkout_id: str) -> None:
         self._send("POST", f"/_stand_in/checkout_sessions/{checkout_id}/pay")

@@ -38,6 +38,7 @@ class Benign(StrEnum):
 
     MISSING = "resource_missing"  # looked up by id: there is none
     EXISTS = "resource_already_exists"  # created under an id of ours: look at what is there
+    REPORTED = "duplicate_meter_event"  # usage reported under an id that Stripe has: it is counted
     NOT_OPEN = "not_open"  # a checkout to expire was paid or had expired before: look at it
 
 

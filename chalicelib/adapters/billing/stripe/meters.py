@@ -13,6 +13,7 @@ from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
 from chalicelib.domain.errors import ProviderUnavailableError
 from chalicelib.domain.meters import (
     CreateMeter,
+    MeteredUsage,
     MeterStep,
     MirrorMeter,
     ObservedMeter,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stripe.params.billing import MeterListParams
 
 _METERS: Final = "billing.meters"
+_EVENTS: Final = "billing.meter_events"
 # https://docs.stripe.com/billing/subscriptions/usage-based/meters/configure
 PAYLOAD_CUSTOMER: Final = "stripe_customer_id"
 PAYLOAD_VALUE: Final = "value"
@@ -69,6 +71,28 @@ class StripeMeters:
             case UpdateMeter(billing_id=billing_id, meter=meter, reactivate=reactivate):
                 return self._update(billing_id, meter, reactivate=reactivate)
 
+    def report(self, usage: MeteredUsage) -> None:
+        """Stripe counts the usage; its identifier keeps it single (https://docs.stripe.com/api/billing/meter-event).
+
+        No idempotency key: a server error that it would replay for a day is of no use here.
+        """
+        self._at.attempt(
+            _EVENTS,
+            Effect.SET,
+            lambda: self._at.v1.billing.meter_events.create(
+                {
+                    "event_name": usage.event_name,
+                    "identifier": usage.id,
+                    "timestamp": int(usage.at.timestamp()),
+                    "payload": {
+                        PAYLOAD_CUSTOMER: usage.customer_billing_id,
+                        PAYLOAD_VALUE: str(usage.value),
+                    },
+                }
+            ),
+            lambda error: is_benign(error, Benign.REPORTED) or _names(error, usage.id),
+        )
+
     def _ensure(self, meter: MirrorMeter) -> str:
         """The id of the active meter of this event name, made if there was none."""
         created = self._at.attempt(
@@ -114,3 +138,12 @@ class StripeMeters:
             return self._at.v1.billing.meters.list(params)
 
         return list(self._at.pages(_METERS, fetch))
+
+
+def _names(error: stripe.StripeError, identifier: str) -> bool:
+    """Whether Stripe refuses this very identifier: it does so for one it has, and may leave the code out."""
+    return (
+        isinstance(error, stripe.InvalidRequestError)
+        and error.code is None
+        and identifier in (error.user_message or "")
+    )

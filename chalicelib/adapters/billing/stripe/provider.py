@@ -38,7 +38,7 @@ from chalicelib.domain.billing import (
 from chalicelib.domain.coupons import CouponStep, ObservedCoupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.foreign_catalog import ForeignCatalog
-from chalicelib.domain.meters import MeterStep, ObservedMeter
+from chalicelib.domain.meters import MeteredUsage, MeterStep, ObservedMeter
 from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.ports import Clock
 
@@ -108,6 +108,10 @@ class StripeProvider:
     def apply_meter(self, step: MeterStep) -> str:
         """See `UsageCharging`."""
         return self._meters.apply(step)
+
+    def report_usage(self, usage: MeteredUsage) -> None:
+        """See `UsageCharging`."""
+        self._meters.report(usage)
 
     def coupon_url(self, billing_id: str) -> str | None:
         """The coupon's page in Stripe's dashboard."""

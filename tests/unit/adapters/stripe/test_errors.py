@@ -6,6 +6,8 @@ import pytest
 
 from chalicelib.adapters.billing.stripe.errors import Benign
 from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
+from chalicelib.domain.meters import MeteredUsage
+from tests.fakes.system import START
 from tests.unit.adapters.stripe.scripted import (
     CHECKOUT,
     Answer,
@@ -37,6 +39,12 @@ CAPTURED: dict[Benign, Answer] = {
         message="Product already exists.",
         param="id",
     ),
+    Benign.REPORTED: refusal(
+        400,
+        code="duplicate_meter_event",
+        message="An event already exists with identifier chg_1.",
+        param="identifier",
+    ),
     Benign.NOT_OPEN: refusal(
         400,
         message='Only Checkout Sessions with a status in ["open"] can be expired. This Checkout '
@@ -65,7 +73,26 @@ def test_missing_customer_is_none() -> None:
     assert read(script(CAPTURED[Benign.MISSING])) is None
 
 
-@pytest.mark.parametrize("kind", [Benign.EXISTS, Benign.NOT_OPEN])
+def report(played: Script) -> None:
+    usage = MeteredUsage(
+        id="chg_1", event_name="pg_calls", customer_billing_id="cus_1", value=3, at=START
+    )
+    played.provider.report_usage(usage)
+
+
+def test_usage_that_is_there_already_is_reported() -> None:
+    report(script(CAPTURED[Benign.REPORTED]))
+    # Seen without a code, too.
+    report(script(refusal(400, message="An event already exists with identifier chg_1.")))
+    for answer in (
+        refusal(400, message="An event already exists with identifier chg_2."),
+        refusal(400, code="no_meter", message="No meter takes chg_1."),
+    ):
+        with pytest.raises(ProviderRefusedError):
+            report(script(answer))
+
+
+@pytest.mark.parametrize("kind", [Benign.EXISTS, Benign.NOT_OPEN, Benign.REPORTED])
 def test_benign_refusal_elsewhere_is_a_refusal(kind: Benign) -> None:
     with pytest.raises(ProviderRefusedError):
         read(script(CAPTURED[kind]))

@@ -1,0 +1,140 @@
+"""Telling providers what was used, where they charge for it: at least once from us, once in effect there.
+
+The rows were written in the transactions that counted. Before each try the row says that it may have been taken; a
+crash then leaves it due again under the same id, which the provider takes once. That holds for a day; what is uncertain
+for longer is left to people, because once too often is worse than late.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.errors import (
+    DomainError,
+    NotFoundError,
+    ProviderUnavailableError,
+    StoreConflictError,
+)
+from chalicelib.domain.usage_charges import (
+    CERTAIN_FOR,
+    GIVE_UP_AFTER,
+    ChargeStatus,
+    UsageCharge,
+    given_up,
+    metered_usage,
+    settled,
+    tried,
+    waiting,
+)
+from chalicelib.ports import AtRevision, Ports, Put, UsageCharging
+
+_AT_MOST: Final = 500
+# Of the minute between two sweeps, so that others have time as well.
+_BUDGET: Final = timedelta(seconds=30)
+
+
+def report_charges(ports: Ports) -> int:
+    """What is due was told to its provider; returns how much was taken.
+
+    A provider that is away is left alone for the rest of the sweep.
+    """
+    started = ports.clock.now()
+    away: set[str] = set()
+    reported = 0
+    due = [
+        charge
+        for status in (ChargeStatus.PENDING, ChargeStatus.FAILED)
+        for charge in ports.store.find_by(UsageCharge, "status", status, limit=_AT_MOST).items
+        if charge.is_due_at(started) and not _is_over(charge, ports)
+    ]
+    for charge in due:
+        if ports.clock.now() - started > _BUDGET:
+            break
+        if charge.provider in away:
+            continue
+        try:
+            done = report_charge(ports, charge)
+        except StoreConflictError:  # another sweep has it
+            continue
+        except ProviderUnavailableError:
+            away.add(charge.provider)
+            continue
+        reported += done.status is ChargeStatus.REPORTED
+    if reported:
+        ports.monitor.event("usage_charged", charges=reported)
+    return reported
+
+
+def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:
+    """The provider has heard of the usage, or has refused it, or it is too late.
+
+    Raises:
+        StoreConflictError: Somebody else tells it right now.
+        ProviderUnavailableError: It is to be told later.
+    """
+    now = ports.clock.now()
+    if _is_too_late(charge, ports):
+        return _store(ports, charge, given_up(charge, now))
+    attempt = tried(charge, now)
+    ports.store.commit(Put(attempt, AtRevision(number=charge.revision)))
+    customer = ports.store.get(Customer, charge.customer_id)
+    billing_id = None if customer is None else customer.billing_id(charge.provider)
+    try:
+        provider = ports.providers.get(charge.provider)
+        if billing_id is None:
+            return _settle(ports, attempt, ChargeStatus.FAILED, "The customer is not known there.")
+        if not isinstance(provider, UsageCharging):
+            return _settle(ports, attempt, ChargeStatus.FAILED, "It charges no usage.")
+        provider.report_usage(metered_usage(attempt, billing_id))
+    except ProviderUnavailableError as error:
+        later = waiting(attempt, ports.clock.now(), error.detail)
+        ports.store.commit(Put(later, AtRevision(number=attempt.revision)))
+        raise
+    except DomainError as error:
+        return _settle(ports, attempt, ChargeStatus.FAILED, error.detail)
+    return _settle(ports, attempt, ChargeStatus.REPORTED, None)
+
+
+def retry_charge(ports: Ports, charge_id: str) -> UsageCharge:
+    """The charge was tried again, unless it is reported; somebody has looked whether the provider has it.
+
+    Raises `NotFoundError` or `ProviderUnavailableError`.
+    """
+    found = ports.store.get(UsageCharge, charge_id)
+    if found is None:
+        raise NotFoundError("usage_charge", charge_id)
+    if found.status is ChargeStatus.REPORTED:
+        return found
+    return report_charge(ports, replace(found, uncertain_since=None))
+
+
+def _settle(
+    ports: Ports, charge: UsageCharge, status: ChargeStatus, error: str | None
+) -> UsageCharge:
+    return _store(ports, charge, settled(charge, status, ports.clock.now(), error))
+
+
+def _store(ports: Ports, before: UsageCharge, after: UsageCharge) -> UsageCharge:
+    ports.store.commit(Put(after, AtRevision(number=before.revision)))
+    if after.status is ChargeStatus.FAILED:
+        ports.monitor.event(
+            "usage_charge_failed",
+            task_id=after.id,
+            provider=after.provider,
+            reason=after.error,
+        )
+    return after
+
+
+def _is_over(charge: UsageCharge, ports: Ports) -> bool:
+    """Whether it failed for good: nobody tries again by himself."""
+    return charge.status is ChargeStatus.FAILED and _is_too_late(charge, ports)
+
+
+def _is_too_late(charge: UsageCharge, ports: Ports) -> bool:
+    now = ports.clock.now()
+    uncertain = charge.uncertain_since
+    return now - charge.at >= GIVE_UP_AFTER or (
+        uncertain is not None and now - uncertain >= CERTAIN_FOR
+    )
