@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from chalicelib.api.operations import Call
-from chalicelib.api.wire import ChosenId, Count, Metadata, Wire
+from chalicelib.api.wire import ChosenId, Count, Metadata, UtcInstant, Wire
 from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.orders import AddonOrder, Order
 from chalicelib.domain.prices import BillingPeriod
@@ -20,6 +20,12 @@ class AddonIn(Wire):
 
     id: ChosenId
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class TrialIn(Wire):
+    """The plan's trial with another end."""
+
+    end_at: Annotated[UtcInstant, Field(strict=False)]
 
 
 class OrderIn(Wire):
@@ -47,8 +53,17 @@ class OrderIn(Wire):
         Field(max_length=18, description="Units by feature, for prices per unit."),
     ] = Field(default_factory=dict)
     trial: Annotated[
-        bool | None,
-        Field(description="True insists on the plan's trial, false declines it. Default: once."),
+        bool | TrialIn | None,
+        Field(
+            description="True insists on the plan's trial, an object on its end, false declines it. Default: once."
+        ),
+    ] = None
+    start_at: Annotated[
+        UtcInstant | None,
+        Field(
+            strict=False,
+            description="When what nobody bills begins: a year ago to five years ahead. Default: now.",
+        ),
     ] = None
     coupon: Annotated[
         ChosenId | None, Field(description="The coupon that is taken off; or a promotion code.")
@@ -82,7 +97,9 @@ class OrderIn(Wire):
                 AddonOrder(id=PackageId(addon.id), quantity=addon.quantity) for addon in self.addons
             ),
             quantities={FeatureId(key): number for key, number in self.quantities.items()},
-            trial=self.trial,
+            trial=True if isinstance(self.trial, TrialIn) else self.trial,
+            trial_until=self.trial.end_at if isinstance(self.trial, TrialIn) else None,
+            start_at=self.start_at,
             coupon=self.coupon,
             promotion_code=self.promotion_code,
             success_url=self.success_url,

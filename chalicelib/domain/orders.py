@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from chalicelib.domain.billing import CheckoutMode
 from chalicelib.domain.errors import InvalidError, Violation, invalid
@@ -24,7 +25,8 @@ class AddonOrder:
 class Order:
     """The wish: catalog ids and quantities only, never a price. None lets the catalog choose.
 
-    `trial` None: the plan's, if the customer has not had one of the product.
+    `trial` None: the plan's, if the customer has not had one of the product. `trial_until` is its end in the place of
+    the plan's duration. `start_at` None: now.
 
     `is_self_service`: the customer orders without anybody of the application's in between.
 
@@ -40,6 +42,8 @@ class Order:
     addons: tuple[AddonOrder, ...] = ()
     quantities: Mapping[FeatureId, int] = field(default_factory=dict)
     trial: bool | None = None
+    trial_until: datetime | None = None
+    start_at: datetime | None = None
     coupon: str | None = None
     promotion_code: str | None = None
     success_url: str | None = None
@@ -96,7 +100,7 @@ class PricedOrder:
             f"{self.plan.id}@{self.plan.number}",
             *sorted(lines),
             *(f"{addon.id}@{addon.version}x{addon.quantity}" for addon in self.addons),
-            f"trial={order.trial}",
+            f"trial={order.trial}/{order.trial_until}",
             f"coupon={order.coupon}/{order.promotion_code}",
             order.success_url or "",
             order.cancel_url or "",
@@ -294,6 +298,8 @@ def refuse_beyond_self_service(
         ("coupon", order.coupon),
         ("billing_provider", order.billing_provider),
         ("metadata", order.metadata or None),
+        ("trial", order.trial_until),
+        ("start_at", order.start_at),
     ):
         if value is not None:
             raise invalid(param, "not_allowed", "A customer token may not choose this.")

@@ -10,6 +10,7 @@ from chalicelib.domain.billing import ChangePreview, InvoicePreview
 from chalicelib.domain.billing_periods import period_end
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.ids import SubscriptionId
+from chalicelib.domain.order_times import start_of, tried_until
 from chalicelib.domain.orders import Order, OrderLine, PricedOrder
 from chalicelib.domain.previews import (
     Differences,
@@ -31,7 +32,6 @@ from chalicelib.domain.subscription_changes import (
     refuse_change_after_the_end,
 )
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus, succeeded
-from chalicelib.domain.trials import trial_end
 from chalicelib.ports import ChangePreviews, Ports
 from chalicelib.services.alter_subscription import (
     Standing,
@@ -58,7 +58,7 @@ def preview_order(ports: Ports, order: Order) -> Preview:
         paying=paying,
         replaces=order.replaces,
     )
-    return _of_order(ports, placed, left=None)
+    return _of_order(ports, placed, order, left=None)
 
 
 def preview_change(ports: Ports, cause: Cause, subscription_id: str, change: Change) -> Preview:
@@ -69,7 +69,7 @@ def preview_change(ports: Ports, cause: Cause, subscription_id: str, change: Cha
     plan = plan_change(ports, now.held, now.customer.country, change, truth)
     if plan.way is Way.CHECKOUT:
         order = replace(plan.order, coupon=change.coupon, trial=False, replaces=now.held.id)
-        return _of_order(ports, place_order(ports, order), left=now.held)
+        return _of_order(ports, place_order(ports, order), order, left=now.held)
     later = change.effective is ChangeTime.END_OF_PERIOD
     moment = ports.clock.now().replace(microsecond=0)
     at = moment
@@ -94,18 +94,18 @@ def preview_change(ports: Ports, cause: Cause, subscription_id: str, change: Cha
     )
 
 
-def _of_order(ports: Ports, placed: Placed, left: Subscription | None) -> Preview:
+def _of_order(ports: Ports, placed: Placed, order: Order, left: Subscription | None) -> Preview:
     """`left` is the subscription that the ordered one replaces."""
     priced = placed.priced
     moment = ports.clock.now().replace(microsecond=0)
     after = _ordered(placed, moment)
     beside = tuple(one for one in placed.subscriptions if left is None or one.id != left.id)
     found = _differences(ports, placed.customer, placed.subscriptions, None, after, beside)
-    first, following = _ordered_invoices(placed, moment)
+    first, following = _ordered_invoices(placed, order, moment)
     cheaper = is_downgrade(Way.CHECKOUT, Fraction(0), monthly_of_lines(priced.lines), found)
     return Preview(
         way=Way.CHECKOUT if left is not None else None,
-        effective_at=moment,
+        effective_at=start_of(order, moment),
         currency=priced.currency,
         now=first,
         following=following,
@@ -116,7 +116,7 @@ def _of_order(ports: Ports, placed: Placed, left: Subscription | None) -> Previe
 
 
 def _ordered_invoices(
-    placed: Placed, moment: datetime
+    placed: Placed, order: Order, moment: datetime
 ) -> tuple[InvoicePreview | None, InvoicePreview | None]:
     priced = placed.priced
     if not priced.lines or priced.currency is None or priced.billing_period is None:
@@ -125,7 +125,7 @@ def _ordered_invoices(
     if placed.trial is not None:
         once = tuple(line for line in priced.lines if line.price.billing_period is None)
         first = our_invoice(once, moment, priced.currency, placed.coupon) if once else None
-        at = trial_end(placed.trial, moment)
+        at = tried_until(order, placed.trial, moment, moment)
         return first, our_invoice(recurring, at, priced.currency, placed.coupon)
     at = period_end(moment, priced.billing_period, priced.interval_count)
     return (

@@ -8,9 +8,10 @@ from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.errors import StoreConflictError, invalid
 from chalicelib.domain.ids import SubscriptionId, derived_id
+from chalicelib.domain.order_times import start_of, tried_until
 from chalicelib.domain.orders import Order
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
-from chalicelib.domain.trials import TrialUse, trial_end
+from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Absent, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.choose_provider import choose_checkout, choose_seller, require_known
@@ -89,7 +90,8 @@ def _grant(
     slot = clear_slot(ports, cause, order.customer_id, placed.priced.plan.product_id, wanted)
     now = ports.clock.now().replace(microsecond=0)
     trial = placed.trial
-    end = trial_end(trial, now) if trial is not None else None
+    start = start_of(order, now)
+    end = tried_until(order, trial, start, now) if trial is not None else None
     subscription = Subscription(
         id=wanted,
         customer_id=order.customer_id,
@@ -102,7 +104,7 @@ def _grant(
         interval_count=placed.priced.interval_count,
         currency=placed.priced.currency,
         status=SubscriptionStatus.IN_TRIAL if end else SubscriptionStatus.ACTIVE,
-        started_at=now,
+        started_at=start,
         trial_end=end,
         metadata=order.metadata,
     )

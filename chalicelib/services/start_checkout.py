@@ -20,9 +20,9 @@ from chalicelib.domain.errors import (
     invalid,
 )
 from chalicelib.domain.ids import SubscriptionId
+from chalicelib.domain.order_times import refuse_start, tried_days
 from chalicelib.domain.orders import Order
 from chalicelib.domain.references import CHECKOUT_SESSION, Reference
-from chalicelib.domain.trials import trial_days
 from chalicelib.ports import (
     Anyhow,
     AtRevision,
@@ -53,6 +53,7 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
     is called under the session's own key: requests that race, or follow a crash, end in the same session.
     """
     provider = choose_checkout(ports, order.billing_provider, order.ui_mode)
+    refuse_start(order, provider.name)
     for tried in range(1, _TRIES + 1):
         placed = place_order(ports, order)
         refuse_second(
@@ -126,7 +127,9 @@ def _new_session(
         unbilled_addons=priced.unbilled_addons,
         quantities=priced.quantities,
         # A trial without a payment method begins without a checkout; with a checkout it is waived.
-        trial_days=trial_days(trial, now) if trial and trial.payment_method_required else None,
+        trial_days=tried_days(order, trial, now)
+        if trial and trial.payment_method_required
+        else None,
         coupon_id=placed.coupon.id if placed.coupon is not None else None,
         discount=discount_at(ports, provider, order, placed.coupon),
         billing_period=priced.billing_period,
