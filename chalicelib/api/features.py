@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from chalice.app import Blueprint
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from chalicelib.api.http import Call, Reply, endpoint
 from chalicelib.api.wire import (
@@ -78,10 +79,17 @@ class MeterModel(Wire):
     ] = ()
 
 
+def _not_a_path(feature_id: str) -> str:
+    # `.../entitlements/token` is the signed snapshot: a feature of that id could not be asked about.
+    if feature_id == "token":
+        raise PydanticCustomError("reserved", "No feature can have this id")
+    return feature_id
+
+
 class FeatureCreate(Wire):
     """A feature to be."""
 
-    id: ChosenId
+    id: Annotated[ChosenId, AfterValidator(_not_a_path)]
     name: Name
     type: FeatureType
     usage_kind: UsageKind | None = None

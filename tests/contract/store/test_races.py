@@ -7,17 +7,24 @@ import pytest
 
 from chalicelib.adapters.system import SystemClock
 from chalicelib.domain.audit_log import AuditEntry
+from chalicelib.domain.checkout_attempts import CheckoutAttempts
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.errors import StoreConflictError, StoreUnavailableError
-from chalicelib.domain.ids import ProductId
+from chalicelib.domain.errors import (
+    StoreConflictError,
+    StoreUnavailableError,
+    TooManyCheckoutsError,
+)
+from chalicelib.domain.ids import CustomerId, ProductId
 from chalicelib.domain.products import Product
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import Absent, AtRevision, Put, Store
+from chalicelib.services.limit_checkouts import count_checkout
 from tests.contract.store.threads import THREADS, at_once, hurried_store
 from tests.contract.store.worlds import DynamoWorld
 from tests.factories import ACME, a_customer, a_product
 from tests.fakes.store import InMemoryStore
 from tests.fakes.system import START
+from tests.fakes.world import World as FakesWorld
 
 
 @pytest.fixture(params=["memory", pytest.param("emulator", marks=pytest.mark.integration)])
@@ -142,3 +149,24 @@ def test_a_transaction_moves_all_its_records_together(store: Store) -> None:
     assert b is not None
     assert (a.metadata["n"], b.metadata["n"]) == ("60", "40")
     assert versions == sorted(versions)
+
+
+def test_checkouts_begun_at_once_are_never_more_than_the_limit(store: Store) -> None:
+    world = FakesWorld()
+    clock = SystemClock()
+    ports = replace(world.ports, store=store, clock=clock)
+
+    def begin(number: int) -> bool:
+        try:
+            count_checkout(ports, CustomerId(ACME))
+        except (TooManyCheckoutsError, StoreUnavailableError):
+            return False
+        return True
+
+    begun = 0
+    for _ in range(3):
+        begun += sum(at_once(begin))
+        held = store.get(CheckoutAttempts, ACME)
+        assert held is not None
+        assert begun <= len(held.at) <= 5
+    assert begun >= 1

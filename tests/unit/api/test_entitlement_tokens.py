@@ -147,3 +147,10 @@ def test_evaluating_needs_the_standard_library_and_the_domain_alone() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     foreign = set(run.stdout.split()) - sys.stdlib_module_names - {"chalicelib"}
     assert foreign == set()
+
+
+def test_feature_that_the_path_of_the_token_would_hide_can_not_be_made(world: World) -> None:
+    body = {"id": "token", "name": "Tokens", "type": "metered"}
+    answer = world.send("POST", "/v1/features", body)
+    assert (answer.status, answer.json["errors"][0]["code"]) == (422, "reserved")
+    assert world.send("POST", "/v1/features", {**body, "id": "tokens"}).status == 201
