@@ -27,6 +27,7 @@ LOGGED_FIELDS: Final = frozenset(
         "amount_minor",
         "billing_events",
         "billing_id",
+        "charges",
         "chore",
         "code",
         "customer",

@@ -21,6 +21,7 @@ from chalicelib.services.check_access import Checked, with_type
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
 from chalicelib.services.known_features import find_feature
 from chalicelib.services.report_usage import after_counting, hour_of, reportable_feature
+from chalicelib.services.usage_thresholds import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +89,10 @@ def _attempt(seen: Seen, feature: Feature | None, wanted: Consumption) -> Counti
         hour = replace(hour, delta=0, value=used)
     else:
         changes = adding(gauge, wanted.amount, at_most=hard_limit(decision))
+    after = after_counting(decision, wanted.amount)
     return Counting(
-        answer=from_decision(after_counting(decision, wanted.amount), version),
+        answer=from_decision(after, version),
+        standings=(Standing(counter=name, state=after),),
         counts=(CountUsage(customer_id=seen.customer_id, changes=changes), hour),
         writes=fences(seen, decision),
         counter=gauge.name,

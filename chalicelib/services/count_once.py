@@ -26,6 +26,8 @@ from chalicelib.domain.usage import Count, Counter, Hold
 from chalicelib.domain.usage_charges import ChargeableUsage, charges_of
 from chalicelib.domain.usage_records import KEPT_FOR, UsageKey, UsageRecord, record_id
 from chalicelib.ports import Absent, AtRevision, Ports, Put, Require, Write
+from chalicelib.services.outbound import hurry
+from chalicelib.services.usage_thresholds import Standing, reached
 
 _FIRST_WAIT_SECONDS: Final = 0.01
 _LONGEST_WAIT_SECONDS: Final = 0.3
@@ -85,6 +87,7 @@ class Counting:
     counter: str | None = None
     counted: int = 0
     charged: tuple[ChargeableUsage, ...] = ()
+    standings: tuple[Standing, ...] = ()
     is_denial: bool = False
 
 
@@ -117,12 +120,18 @@ def count_once(ports: Ports, claim: Claim, attempt: Callable[[Seen], Counting]) 
         if wanted.is_denial:
             return _earlier(ports, claim) or Counted(answer=wanted.answer, record=None)
         record = _record(claim, wanted, seen.now)
+        told = [
+            event
+            for standing in wanted.standings
+            for event in reached(ports, claim.customer_id, standing, seen.now)
+        ]
         try:
             ports.usage.commit(
                 wanted.counts,
                 Put(record, Absent()),
                 *wanted.writes,
                 *_charges(ports, seen, claim, wanted),
+                *(Put(event, Absent()) for event in told),
             )
         except StoreConflictError:
             earlier = _earlier(ports, claim)
@@ -130,6 +139,7 @@ def count_once(ports: Ports, claim: Claim, attempt: Callable[[Seen], Counting]) 
                 return earlier
             ports.clock.sleep(wait)
             continue
+        hurry(ports, told)
         return Counted(answer=wanted.answer, record=record)
     raise StoreUnavailableError("Too many count for this customer at once.")
 

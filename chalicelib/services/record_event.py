@@ -7,7 +7,7 @@ and down) is replaced as it was seen. A value that is counted once in a period l
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -24,7 +24,8 @@ from chalicelib.domain.usage_records import KEPT_FOR, UniqueValue, UsageKey
 from chalicelib.ports import Absent, Ports, Put, Write
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
 from chalicelib.services.known_features import known_features
-from chalicelib.services.report_usage import STATE, hour_of, require_timely
+from chalicelib.services.report_usage import STATE, after_counting, hour_of, require_timely
+from chalicelib.services.usage_thresholds import Standing
 
 # Each takes up to four of a transaction's hundred writes.
 MAX_METERS: Final = 20
@@ -62,6 +63,7 @@ class _Share:
     changes: tuple[UsageChange, ...] = ()
     hour: CountHour | None = None
     writes: tuple[Write, ...] = ()
+    standing: Standing | None = None
     charged: int | None = None
     """What a provider adds up, or takes the latest of; None: nothing of it is charged."""
 
@@ -123,6 +125,7 @@ def _attempt(ports: Ports, seen: Seen, concerned: list[Feature], event: UsageEve
         counts=tuple(counts),
         writes=tuple(write for share in shares.values() for write in share.writes),
         counted=sum(share.counted for share in shares.values()),
+        standings=tuple(share.standing for share in shares.values() if share.standing is not None),
         charged=tuple(
             ChargeableUsage(
                 feature=feature,
@@ -158,10 +161,20 @@ class _Place:
 
 def _share(ports: Ports, seen: Seen, feature: Feature, event: UsageEvent) -> _Share | None:
     """What the event does to the feature; None if it says nothing to its meter."""
+    state, now_ms = seen.decide(feature.id, STATE)
+    share = _measured(ports, seen, feature, event, state, now_ms)
+    if share is None or not share.changes:
+        return share
+    after = after_counting(state, share.counted)
+    return replace(share, standing=Standing(counter=feature.id, state=after))
+
+
+def _measured(
+    ports: Ports, seen: Seen, feature: Feature, event: UsageEvent, state: Decision, now_ms: int
+) -> _Share | None:
     meter = feature.meter
     if meter is None:
         return None
-    state, now_ms = seen.decide(feature.id, STATE)
     start = state.period_start_ms or 0
     at_ms = now_ms if event.at is None else epoch_ms(event.at)
     place = _Place(

@@ -122,7 +122,6 @@ def _store(ports: Ports, before: UsageCharge, after: UsageCharge) -> UsageCharge
             "usage_charge_failed",
             task_id=after.id,
             provider=after.provider,
-            reason=after.error,
         )
     return after
 

@@ -28,6 +28,7 @@ from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
 from chalicelib.services.known_features import find_feature
+from chalicelib.services.usage_thresholds import Standing
 
 HOUR_MS: Final = 3_600_000
 STATE: Final = Question(usage=0)
@@ -229,6 +230,7 @@ def _counting(
         counts=(CountUsage(customer_id=seen.customer_id, changes=changes), hour),
         counter=gauge.name,
         counted=delta,
+        standings=(Standing(counter=gauge.name, state=after),),
     )
 
 
