@@ -33,6 +33,12 @@ class OrderIn(Wire):
 
     customer_id: ChosenId
     plan_id: ChosenId
+    resource_id: Annotated[
+        ChosenId | None,
+        Field(
+            description="What it is for, where not for the whole customer: a workspace, a project."
+        ),
+    ] = None
     billing_period: Annotated[
         BillingPeriod | None, Field(strict=False, description="Default: monthly where sold.")
     ] = None
@@ -90,6 +96,7 @@ class OrderIn(Wire):
         return Order(
             customer_id=CustomerId(self.customer_id),
             plan_id=PackageId(self.plan_id),
+            resource_id=self.resource_id,
             billing_period=self.billing_period,
             interval_count=self.interval_count,
             currency=self.currency,

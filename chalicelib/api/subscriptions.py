@@ -49,6 +49,7 @@ class SubscriptionOut(Wire):
     id: str
     customer_id: str
     product_id: str
+    resource_id: str | None
     plan_id: str
     plan_version: int
     addons: tuple[SubscribedAddonOut, ...]
@@ -85,6 +86,7 @@ def from_domain(subscription: Subscription) -> SubscriptionOut:
         id=subscription.id,
         customer_id=subscription.customer_id,
         product_id=subscription.product_id,
+        resource_id=subscription.resource_id,
         plan_id=subscription.plan_id,
         plan_version=subscription.plan_version,
         addons=_addons(subscription.addons),

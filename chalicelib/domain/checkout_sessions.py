@@ -26,6 +26,7 @@ class CheckoutSession:
     id: str
     customer_id: CustomerId
     product_id: ProductId
+    resource_id: str | None = None
     plan_id: PackageId
     plan_version: int
     addons: tuple[SubscribedAddon, ...] = ()

@@ -56,6 +56,7 @@ METADATA_CUSTOMER: Final = "paygrade_customer_id"
 METADATA_PLAN_VERSION: Final = "paygrade_plan_version"
 METADATA_ADDON_VERSIONS: Final = "paygrade_addon_versions"
 METADATA_COUPON: Final = "paygrade_coupon_id"
+METADATA_RESOURCE: Final = "paygrade_resource_id"
 METADATA_UNBILLED_ADDONS: Final = "paygrade_unbilled_addons"
 
 
@@ -167,7 +168,7 @@ def _with_successors(
             found.append((before, after))
             continue
         following = succeeded(after, after.ended_at or after.started_at)
-        is_free = all(one.product_id != after.product_id for one in taken.values() if one.is_live)
+        is_free = all(one.holding != after.holding for one in taken.values() if one.is_live)
         if following is not None and following.id not in taken and is_free:
             taken[following.id] = following
             found.append((None, following))
@@ -255,6 +256,7 @@ def _translate(
         id=_subscription_id(customer_id, provider, environment, before, truth, taken),
         customer_id=customer_id,
         product_id=plan.product_id,
+        resource_id=_resource_id(customer_id, environment, before, truth),
         plan_id=plan.package_id,
         plan_version=number,
         addons=addons,
@@ -363,6 +365,20 @@ def _callers_metadata(truth: ProviderSubscription) -> dict[str, str]:
     return {
         key: value for key, value in truth.metadata.items() if not key.startswith(METADATA_PREFIX)
     }
+
+
+def _resource_id(
+    customer_id: CustomerId,
+    environment: str,
+    before: Subscription | None,
+    truth: ProviderSubscription,
+) -> str | None:
+    """Whose it is; that never changes, and only an order of ours says so."""
+    if before is not None:
+        return before.resource_id
+    stated = truth.metadata.get(METADATA_RESOURCE, "")
+    is_told = _is_ours(truth, customer_id, environment) and is_chosen_id(stated)
+    return stated if is_told else None
 
 
 def _subscription_id(

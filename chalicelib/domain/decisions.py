@@ -109,10 +109,27 @@ def decide(
     for moment in sorted(set(moments)):
         if end is not None and moment >= end:
             break
-        then = _evaluate(document, usage, feature_id, question, moment)
-        if replace(then, valid_until_ms=end) != decision:
+        if _differ(_evaluate(document, usage, feature_id, question, moment), decision):
             return replace(decision, valid_until_ms=moment)
     return decision
+
+
+def _differ(one: Decision, other: Decision) -> bool:
+    """Whether they answer differently; when their sources began and will end is no part of an answer."""
+    if [*map(_name, one.sources)] != [*map(_name, other.sources)]:
+        return True
+    same = replace(one, sources=other.sources, valid_until_ms=other.valid_until_ms)
+    return same != other
+
+
+def _name(source: SourceDocument) -> tuple[object, ...]:
+    return (
+        source["type"],
+        source["id"],
+        source.get("version"),
+        source.get("subscription_id"),
+        source.get("quantity"),
+    )
 
 
 def _moments(

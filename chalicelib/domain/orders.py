@@ -25,6 +25,8 @@ class AddonOrder:
 class Order:
     """The wish: catalog ids and quantities only, never a price. None lets the catalog choose.
 
+    With a `resource_id` the plan is for that resource of the customer (a workspace, a project).
+
     `trial` None: the plan's, if the customer has not had one of the product. `trial_until` is its end in the place of
     the plan's duration. `start_at` None: now.
 
@@ -36,6 +38,7 @@ class Order:
 
     customer_id: CustomerId
     plan_id: PackageId
+    resource_id: str | None = None
     billing_period: BillingPeriod | None = None
     interval_count: int | None = None
     currency: str | None = None
@@ -100,6 +103,7 @@ class PricedOrder:
             f"{self.plan.id}@{self.plan.number}",
             *sorted(lines),
             *(f"{addon.id}@{addon.version}x{addon.quantity}" for addon in self.addons),
+            *([] if order.resource_id is None else [f"resource={order.resource_id}"]),
             f"trial={order.trial}/{order.trial_until}",
             f"coupon={order.coupon}/{order.promotion_code}",
             order.success_url or "",

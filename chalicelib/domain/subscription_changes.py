@@ -113,6 +113,7 @@ def order_for(
     return Order(
         customer_id=held.customer_id,
         plan_id=plan.id,
+        resource_id=held.resource_id,
         billing_period=change.billing_period or held.billing_period,
         interval_count=count,
         currency=held.currency,

@@ -6,7 +6,7 @@ from typing import Final
 from chalicelib.domain.billing import ProviderChange, ProviderSubscription
 from chalicelib.domain.plain import plain
 from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind
-from chalicelib.domain.subscriptions import GIVING_ACCESS, Subscription, SubscriptionStatus
+from chalicelib.domain.subscriptions import GIVING_ACCESS, Holding, Subscription, SubscriptionStatus
 
 # The fields in which a difference is named by kind; any other difference is SUBSCRIPTION_DETAILS.
 _KINDS: Final[Sequence[tuple[DriftKind, tuple[str, ...]]]] = (
@@ -116,11 +116,11 @@ def unmarked(held: Subscription, marks: Mapping[str, str], theirs: Mapping[str, 
 
 
 def surplus(subscriptions: Iterable[Subscription]) -> Iterable[tuple[Subscription, Subscription]]:
-    """Each live subscription of a product beside one that stays, after that one: what is paid for, then the oldest."""
-    staying: dict[str, Subscription] = {}
+    """Each live subscription beside one of the same that stays, after that one: what is paid for, then the oldest."""
+    staying: dict[Holding, Subscription] = {}
     live = (held for held in subscriptions if held.is_live)
     for held in sorted(live, key=lambda one: (_rank(one), one.started_at, one.id)):
-        kept = staying.setdefault(held.product_id, held)
+        kept = staying.setdefault(held.holding, held)
         if kept is not held:
             yield kept, held
 

@@ -37,6 +37,10 @@ GIVING_ACCESS: Final = frozenset(
 ENDED: Final = frozenset({SubscriptionStatus.CANCELED, SubscriptionStatus.EXPIRED})
 
 
+Holding = tuple[ProductId, str | None]
+"""A product, for one resource or for the customer as a whole: what a customer has one live subscription of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribedAddon:
     """An add-on of a subscription."""
@@ -110,6 +114,11 @@ class Subscription:
     def identity(self) -> tuple[str, ...]:
         """What tells one subscription from another, inside its customer."""
         return (self.customer_id, self.id)
+
+    @property
+    def holding(self) -> Holding:
+        """What it is the customer's one live subscription of."""
+        return (self.product_id, self.resource_id)
 
     @property
     def _unbilled_trial_end(self) -> datetime | None:
@@ -202,15 +211,15 @@ def with_coming(held: Iterable[Subscription]) -> tuple[Subscription, ...]:
 
 
 def overtaken(held: Iterable[Subscription]) -> tuple[Subscription, ...]:
-    """The live subscriptions that nobody bills whose product the customer has by now from a provider."""
+    """The live subscriptions that nobody bills of what the customer has by now from a provider."""
     subscriptions = tuple(held)
     billed = {
-        one.product_id
+        one.holding
         for one in subscriptions
         if one.provider is not None and one.status in GIVING_ACCESS
     }
     return tuple(
         one
         for one in subscriptions
-        if one.provider is None and one.is_live and one.product_id in billed
+        if one.provider is None and one.is_live and one.holding in billed
     )

@@ -8,6 +8,7 @@ from chalicelib.domain.convergence import (
     METADATA_COUPON,
     METADATA_CUSTOMER,
     METADATA_PLAN_VERSION,
+    METADATA_RESOURCE,
     METADATA_UNBILLED_ADDONS,
     format_versions,
 )
@@ -48,6 +49,8 @@ def subscription_metadata(environment: Environment, claim: CheckoutSession) -> d
         marks[METADATA_ADDON_VERSIONS] = format_versions(versions)
     if claim.coupon_id is not None:
         marks[METADATA_COUPON] = claim.coupon_id
+    if claim.resource_id is not None:
+        marks[METADATA_RESOURCE] = claim.resource_id
     if claim.unbilled_addons:
         marks[METADATA_UNBILLED_ADDONS] = format_versions(claim.unbilled_addons)
     return {**claim.metadata, **marks}

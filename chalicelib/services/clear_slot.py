@@ -56,7 +56,11 @@ def take_in_payment(ports: Ports, cause: Cause, slot: CheckoutSession) -> None:
     converged = converge_customer(ports, cause, slot.customer_id, slot.provider)
     is_known = any(
         held.id == slot.subscription_id
-        or (held.product_id == slot.product_id and held.is_live and held.provider is not None)
+        or (
+            held.holding == (slot.product_id, slot.resource_id)
+            and held.is_live
+            and held.provider is not None
+        )
         for held in converged.subscriptions
     )
     if not is_known and slot.expires_at > ports.clock.now():

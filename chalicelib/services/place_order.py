@@ -13,11 +13,11 @@ from chalicelib.domain.errors import (
     invalid,
 )
 from chalicelib.domain.features import Lifecycle
-from chalicelib.domain.ids import CustomerId, PackageId, ProductId, SubscriptionId
+from chalicelib.domain.ids import PackageId, SubscriptionId
 from chalicelib.domain.orders import Order, PricedOrder, price_order, refuse_beyond_self_service
 from chalicelib.domain.plans import Package, PackageKind, PackageVersion, Trial
 from chalicelib.domain.snapshots import Snapshot
-from chalicelib.domain.subscriptions import Subscription
+from chalicelib.domain.subscriptions import Holding, Subscription
 from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Ports
 from chalicelib.services.listing import all_within
@@ -91,35 +91,20 @@ def _trial(ports: Ports, order: Order, plan: PackageVersion) -> Trial | None:
 
 def refuse_second(
     subscriptions: tuple[Subscription, ...],
-    product_id: ProductId,
+    holding: Holding,
     *,
     paying: bool = False,
     replaces: SubscriptionId | None = None,
 ) -> None:
-    """Nothing, if no live subscription of the product is among these.
+    """Nothing, if no live subscription of this is among them.
 
     What is paid for may follow a trial at once, and `replaces`, if nobody bills that.
     """
     for held in subscriptions:
         if paying and (held.is_unbilled_trial or (held.id == replaces and not held.provider)):
             continue
-        if held.product_id == product_id and held.is_live:
-            raise SubscriptionExistsError(held.id, product_id)
-
-
-def live_subscription(
-    ports: Ports, customer_id: CustomerId, product_id: ProductId
-) -> Subscription | None:
-    """The customer's live subscription of the product, as stored now; a trial that nobody bills is none."""
-    held = all_within(ports.store, Subscription, customer_id)
-    return next(
-        (
-            one
-            for one in held
-            if one.product_id == product_id and one.is_live and not one.is_unbilled_trial
-        ),
-        None,
-    )
+        if held.holding == holding and held.is_live:
+            raise SubscriptionExistsError(held.id, held.product_id)
 
 
 def sold_version(ports: Ports, kind: PackageKind, package_id: PackageId) -> PackageVersion | None:

@@ -54,7 +54,7 @@ def preview_order(ports: Ports, order: Order) -> Preview:
     paying = bool(placed.priced.lines)
     refuse_second(
         placed.subscriptions,
-        placed.priced.plan.product_id,
+        (placed.priced.plan.product_id, order.resource_id),
         paying=paying,
         replaces=order.replaces,
     )

@@ -46,7 +46,7 @@ def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisio
         is_paying = bool(placed.priced.lines) and not _begins_unpaid(placed)
         refuse_second(
             placed.subscriptions,
-            placed.priced.plan.product_id,
+            (placed.priced.plan.product_id, order.resource_id),
             paying=is_paying,
             replaces=order.replaces,
         )
@@ -96,6 +96,7 @@ def _grant(
         id=wanted,
         customer_id=order.customer_id,
         product_id=placed.priced.plan.product_id,
+        resource_id=order.resource_id,
         plan_id=placed.priced.plan.id,
         plan_version=placed.priced.plan.number,
         addons=placed.priced.addons,

@@ -58,7 +58,7 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
         placed = place_order(ports, order)
         refuse_second(
             placed.subscriptions,
-            placed.priced.plan.product_id,
+            (placed.priced.plan.product_id, order.resource_id),
             paying=True,
             replaces=order.replaces,
         )
@@ -121,6 +121,7 @@ def _new_session(
         id=ports.ids.new("chk_"),
         customer_id=order.customer_id,
         product_id=priced.plan.product_id,
+        resource_id=order.resource_id,
         plan_id=priced.plan.id,
         plan_version=priced.plan.number,
         addons=priced.addons,

@@ -78,6 +78,7 @@ def _claim(
         id=ports.ids.new("chk_"),
         customer_id=placed.customer.id,
         product_id=priced.plan.product_id,
+        resource_id=order.resource_id,
         plan_id=priced.plan.id,
         plan_version=priced.plan.number,
         addons=priced.addons,

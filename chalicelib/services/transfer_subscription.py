@@ -60,7 +60,7 @@ def _hand_over(ports: Ports, cause: Cause, now: Standing, customer_id: CustomerI
         raise ArchivedError("The customer is archived.", param="customer_id")
     moment = ports.clock.now()
     theirs = tuple(one.at(moment) for one in all_within(ports.store, Subscription, customer_id))
-    refuse_second(theirs, held.product_id)
+    refuse_second(theirs, held.holding)
     is_trial = held.is_unbilled_trial
     if is_trial and ports.store.get(TrialUse, customer_id, held.product_id) is not None:
         detail = f"The customer has had a trial of the product {held.product_id!r}."

@@ -71,6 +71,7 @@ def real() -> Iterator[OverDynamo]:
 
 def path_of(real: OverDynamo, described: Described) -> str:
     path = described.path.replace("{plan_id}", "pro").replace("{addon_id}", "storage")
+    path = path.replace("{customer_id}", "acme")
     if "{endpoint_id}" in path:
         [held] = real.send("GET", "/v1/webhook_endpoints").json["data"]
         path = path.replace("{endpoint_id}", held["id"])

@@ -556,3 +556,9 @@ def test_valid_until_ignores_what_changes_nothing() -> None:
     )
     assert holder.asks("api").valid_until_ms is None
     assert holder.asks("size").valid_until_ms is None
+
+
+def test_valid_until_ignores_a_change_to_the_same_plan() -> None:
+    change = ScheduledChange(at=later(days=4), plan_id=PackageId("plan-0"), plan_version=1)
+    holder = Holder().plan(a_limit("api", 5), scheduled_change=change)
+    assert holder.asks("api").valid_until_ms is None

@@ -127,9 +127,12 @@ def test_grants_that_increment_add_to_the_plan() -> None:
 def test_grant_survives_what_happens_to_subscriptions() -> None:
     world = a_subscriber()
     give(world, a_limit("api", 25))
-    for truth in world.billing.list_subscriptions("cus_1"):
-        world.billing.cancel(truth.billing_id)
+    [held] = world.subscriptions()
+    assert held.billing_id is not None
+    world.billing.cancel(held.billing_id)
     world.converge()
+    [ended] = world.subscriptions()
+    assert not ended.is_live
     assert world.check("api").decision.usage_limit == 25
 
 

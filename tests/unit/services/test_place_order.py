@@ -18,11 +18,10 @@ from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.services.manage_customers import set_customer_status
 from chalicelib.services.place_order import (
     is_allowed_return_url,
-    live_subscription,
     place_order,
     refuse_second,
 )
-from tests.factories import ACME, APP, a_package, a_price, a_subscription
+from tests.factories import ACME, a_package, a_price, a_subscription
 from tests.fakes.world import SHOP, World, a_cause, an_order
 
 
@@ -104,23 +103,13 @@ def test_place_order_with_a_foreign_return_url_is_refused(param: str) -> None:
 @pytest.mark.parametrize("status", list(SubscriptionStatus))
 def test_refuse_second_only_beside_a_live_one_of_the_product(status: SubscriptionStatus) -> None:
     held = a_subscription(status=status)
-    refuse_second((held,), ProductId("other"))
+    refuse_second((held,), (ProductId("other"), None))
     if held.is_live:
         with pytest.raises(SubscriptionExistsError) as caught:
-            refuse_second((held,), APP)
+            refuse_second((held,), held.holding)
         assert caught.value.subscription_id == held.id
     else:
-        refuse_second((held,), APP)
-
-
-def test_live_subscription_is_the_one_of_the_product_that_still_binds() -> None:
-    world = a_shop()
-    ended = a_subscription("subs_old", status=SubscriptionStatus.CANCELED)
-    held = a_subscription("subs_new")
-    world.put(ended, a_subscription("subs_x", product_id="other"))
-    assert live_subscription(world.ports, ACME, APP) is None
-    world.put(held)
-    assert live_subscription(world.ports, ACME, APP) == held
+        refuse_second((held,), held.holding)
 
 
 # --- return URLs --------------------------------------------------------------------------------------------

@@ -1,0 +1,122 @@
+"""Subscriptions of one resource of a customer: one of each product for each workspace."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.convergence import METADATA_RESOURCE
+from chalicelib.domain.decisions import DeniedReason, Question
+from chalicelib.domain.errors import SubscriptionExistsError
+from chalicelib.domain.reconciliations import DriftKind
+from chalicelib.domain.subscriptions import Subscription
+from chalicelib.services.provision_subscription import provision_subscription
+from chalicelib.services.start_checkout import start_checkout
+from tests.factories import a_limit, a_price
+from tests.fakes.world import World, a_cause, an_order
+
+
+def a_shop() -> World:
+    world = World()
+    world.sell("pro", a_price(), entitlements=[a_limit("api", 10)])
+    world.sell("free", entitlements=[a_limit("api", 1)], product_id="other")
+    world.customer()
+    return world
+
+
+def subscribe(world: World, resource_id: str | None, operation: str) -> Subscription | None:
+    order = an_order("free", resource_id=resource_id)
+    return provision_subscription(world.ports, a_cause(operation), order).subscription
+
+
+def limit(world: World, resource_id: str | None) -> int | None:
+    return world.check("api", Question(usage=0, resource_id=resource_id)).decision.usage_limit
+
+
+def buy(world: World, resource_id: str, **fields: Any) -> str:
+    return world.buy(resource_id=resource_id, **fields)
+
+
+def test_subscription_of_a_resource_gives_it_and_no_other() -> None:
+    world = a_shop()
+    held = subscribe(world, "ws-1", "op_1")
+    assert held is not None
+    assert held.resource_id == "ws-1"
+    assert limit(world, "ws-1") == 1
+    decision = world.check("api", Question(resource_id="ws-2")).decision
+    assert decision.denied_reason is DeniedReason.CUSTOMER_RESOURCE_NOT_FOUND
+    assert limit(world, None) is None
+
+
+def test_second_subscription_of_the_product_is_for_another_resource_only() -> None:
+    world = a_shop()
+    subscribe(world, "ws-1", "op_1")
+    with pytest.raises(SubscriptionExistsError):
+        subscribe(world, "ws-1", "op_2")
+    assert subscribe(world, "ws-2", "op_3") is not None
+    assert subscribe(world, None, "op_4") is not None
+    assert len(world.subscriptions()) == 3
+
+
+def test_paid_subscription_keeps_its_resource_through_checkout() -> None:
+    world = a_shop()
+    buy(world, "ws-1")
+    world.converge()
+    assert [one.resource_id for one in world.subscriptions()] == ["ws-1"]
+    assert limit(world, "ws-1") == 10
+    with pytest.raises(SubscriptionExistsError):
+        start_checkout(world.ports, a_cause("op_2"), an_order("pro", resource_id="ws-1"))
+
+
+def test_two_paid_subscriptions_of_two_resources_are_no_duplicates() -> None:
+    world = a_shop()
+    for resource_id in ("ws-1", "ws-2"):
+        buy(world, resource_id)
+        converged = world.converge()
+        kinds = {drift.kind for drift in converged.drifts}
+        assert DriftKind.SUBSCRIPTION_DUPLICATE not in kinds
+    assert sorted(str(one.resource_id) for one in world.subscriptions()) == ["ws-1", "ws-2"]
+
+
+def test_resource_of_a_subscription_never_changes_by_what_the_provider_says() -> None:
+    world = a_shop()
+    billing_id = buy(world, "ws-1")
+    world.converge()
+    truth = world.billing.get_subscription(billing_id)
+    assert truth is not None
+    metadata = {**truth.metadata, METADATA_RESOURCE: "ws-2"}
+    world.billing.edit_subscription(billing_id, metadata=metadata)
+    world.converge()
+    assert [one.resource_id for one in world.subscriptions()] == ["ws-1"]
+
+
+@pytest.mark.parametrize("stated", ["ws 1", "", "x" * 129])
+def test_resource_that_is_no_id_is_none(stated: str) -> None:
+    world = a_shop()
+    billing_id = buy(world, "ws-1")
+    truth = world.billing.get_subscription(billing_id)
+    assert truth is not None
+    world.billing.edit_subscription(
+        billing_id, metadata={**truth.metadata, METADATA_RESOURCE: stated}
+    )
+    world.converge()
+    assert [one.resource_id for one in world.subscriptions()] == [None]
+
+
+def test_checkouts_of_two_resources_are_two_orders() -> None:
+    world = a_shop()
+    first = start_checkout(world.ports, a_cause("op_1"), an_order("pro", resource_id="ws-1"))
+    again = start_checkout(world.ports, a_cause("op_2"), an_order("pro", resource_id="ws-1"))
+    other = start_checkout(world.ports, a_cause("op_3"), an_order("pro", resource_id="ws-2"))
+    assert again.id == first.id
+    assert (other.id != first.id, other.resource_id) == (True, "ws-2")
+
+
+def test_free_subscription_of_one_resource_stays_beside_a_paid_one_of_another() -> None:
+    world = a_shop()
+    world.sell("basic", entitlements=[a_limit("api", 2)])
+    order = replace(an_order("basic"), resource_id="ws-1")
+    provision_subscription(world.ports, a_cause("op_1"), order)
+    buy(world, "ws-2")
+    world.converge()
+    assert (limit(world, "ws-1"), limit(world, "ws-2")) == (2, 10)
