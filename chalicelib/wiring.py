@@ -34,6 +34,7 @@ from chalicelib.ports import (
     SnapshotReader,
     Store,
 )
+from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
 
@@ -82,7 +83,7 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
             checkouts_per_minute=loaded.checkouts_per_minute,
             browser_origins=loaded.browser_origins,
         ),
-        store=store,
+        store=ChainedStore(store),
         snapshots=_snapshot_reader(loaded, machine, monitor),
         usage=DynamoUsageLedger(
             stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock

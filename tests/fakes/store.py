@@ -72,8 +72,11 @@ class InMemoryStore:
             LAYOUTS[kind].within(within)
         parts = tuple(str(part) for part in within)
 
+        from_index = index is not None and index.shards > 0 and not within
+
         def matches(record: Record) -> bool:
-            return record.identity[: len(parts)] == parts
+            shown = not from_index or index is None or index.only(record)
+            return record.identity[: len(parts)] == parts and shown
 
         name = [kind.__name__, "within", *parts]
         return self._page(
@@ -96,7 +99,7 @@ class InMemoryStore:
         ordered = index.order
 
         def matches(record: Any) -> bool:
-            return bool(value) and getattr(record, by) == value
+            return bool(value) and getattr(record, by) == value and index.only(record)
 
         def order(record: Record) -> Place:
             return (ordered(record), *record.identity)

@@ -17,6 +17,7 @@ from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.domain.sync import CatalogLink, SyncTask, SyncTaskStatus
 from chalicelib.ports import Anyhow, Environment, Ports, Providers, Put, Record
+from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.services.check_access import Checked, check_access
 from chalicelib.services.converge_customer import Converged, converge_customer
 from chalicelib.services.listing import all_within
@@ -62,7 +63,7 @@ class World:
                 return_origins=(SHOP,),
                 billing_api_version=API_VERSION,
             ),
-            store=self.store,
+            store=ChainedStore(self.store),
             snapshots=self.reader,
             usage=self.reader.ledger,
             queue=self.queue,

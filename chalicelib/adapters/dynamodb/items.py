@@ -39,7 +39,7 @@ def to_item(models: Mapping[Table, type[Item]], record: Record) -> Item:
         item.doc = record.document
     else:
         item.body = encode(record)
-    if layout.index is not None:
+    if layout.index is not None and layout.index.only(record):
         found = index_key(layout, layout.index, record)
         if not found.fits:
             raise too_large()

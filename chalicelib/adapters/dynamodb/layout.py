@@ -38,12 +38,14 @@ class Index:
     """The one way, beside its identity, in which a kind is found: by a field, in the order of another.
 
     `shards` spreads the index over that many partitions, chosen by the field's value or else by the identity,
-    so that a list of everything has no partition that every write goes to.
+    so that a list of everything has no partition that every write goes to. With `only`, the index has those records
+    alone.
     """
 
     by: str
     order: Callable[[Any], str]
     shards: int = 0
+    only: Callable[[Any], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,14 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         expires_at=lambda event: event.received_at + _REPORT_KEPT,
     ),
     AuditEntry: Layout(
-        kind="audit_entry", table=_T, partition="AUDIT", sort="A", in_partition=1, in_sort=1
+        kind="audit_entry",
+        table=_T,
+        partition="AUDIT",
+        sort="N",
+        in_partition=1,
+        in_sort=1,
+        # The beginnings of all chains.
+        index=Index(by="entity", order=lambda _: "", shards=8, only=lambda one: one.sequence == 1),
     ),
     # One partition, because keys are listed; requests read them through a cache.
     ApiKey: Layout(

@@ -17,6 +17,7 @@ from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.customer_tokens import CustomerToken, TokenSecret, spell
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Environment, Ports, Providers
+from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.services.issue_customer_token import realm
 from chalicelib.services.manage_api_keys import create_api_key
 from tests.fakes.queue import RecordingQueue
@@ -75,7 +76,7 @@ class World:
                 billing_api_version="2030-01-01.test",
                 browser_origins=(BROWSER,),
             ),
-            store=self.store,
+            store=ChainedStore(self.store),
             snapshots=self.reader,
             usage=self.reader.ledger,
             queue=self.queue,

@@ -1,0 +1,96 @@
+"""The store that puts audit entries in their chains, whoever writes them.
+
+The next place of an entity's chain is written on condition that nobody has it: that is the whole fence, so a chain
+costs one read and no further write, and only writers of the same entity ever meet.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from chalicelib.domain.audit_log import AuditEntry, Head, head_of, linked
+from chalicelib.domain.errors import StoreConflictError
+from chalicelib.ports import Absent, Page, Put, R, Store, Write
+
+# Each try loses only to a writer that finished.
+_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedStore:
+    """A `Store` like the one below it, whose commits link the audit entries in them."""
+
+    base: Store
+
+    def get(self, kind: type[R], *identity: str) -> R | None:
+        """The record of this type and identity, or None."""
+        return self.base.get(kind, *identity)
+
+    def list_within(
+        self,
+        kind: type[R],
+        *within: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[R]:
+        """The records whose identity begins with `within`."""
+        return self.base.list_within(
+            kind, *within, limit=limit, cursor=cursor, newest_first=newest_first
+        )
+
+    def find_by(
+        self,
+        kind: type[R],
+        by: str,
+        value: str,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[R]:
+        """The records whose field `by` has this value."""
+        return self.base.find_by(
+            kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
+        )
+
+    def commit(self, *writes: Write) -> None:
+        """All of the writes are done, or none; audit entries have got the next places of their chains.
+
+        Timeline of A and B, who change different things that one entity's log tells of: both read the head 7, A
+        writes 8, B is refused. The head is 8 by then, so B links anew and tries again: whatever else its writes
+        depend on is looked at again, too. If the head had not moved, something else was in the way, and is raised.
+        """
+        entities = {one.record.entity for one in writes if isinstance(one.record, AuditEntry)}
+        heads = self._heads(entities)
+        for _ in range(_TRIES):
+            try:
+                self.base.commit(*_linked(writes, heads))
+            except StoreConflictError:
+                moved = self._heads(entities)
+                if moved == heads:
+                    raise
+                heads = moved
+            else:
+                return
+        raise StoreConflictError("Too many write about the same at once.")
+
+    def _heads(self, entities: Iterable[str]) -> dict[str, Head]:
+        return {entity: self._head(entity) for entity in entities}
+
+    def _head(self, entity: str) -> Head:
+        latest = self.base.list_within(AuditEntry, entity, limit=1, newest_first=True).items
+        return head_of(latest[0]) if latest else Head()
+
+
+def _linked(writes: Iterable[Write], heads: dict[str, Head]) -> list[Write]:
+    ends = dict(heads)
+    found: list[Write] = []
+    for write in writes:
+        if isinstance(write, Put) and isinstance(write.record, AuditEntry):
+            entry = linked(write.record, ends[write.record.entity])
+            ends[entry.entity] = head_of(entry)
+            found.append(replace(write, record=entry, condition=Absent()))
+        else:
+            found.append(write)
+    return found
