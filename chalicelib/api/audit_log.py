@@ -26,6 +26,17 @@ class AuditEntryOut(Wire):
     at: datetime
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    metadata: dict[str, str]
+    sequence: int
+    previous_hash: str
+    hash: str
+
+
+class AuditedEntityOut(Wire):
+    """Something that the log tells of."""
+
+    object: Literal["audited_entity"] = "audited_entity"
+    entity: str
 
 
 def from_domain(entry: AuditEntry) -> AuditEntryOut:
@@ -39,6 +50,10 @@ def from_domain(entry: AuditEntry) -> AuditEntryOut:
         at=entry.at,
         before=dict(entry.before) if entry.before is not None else None,
         after=dict(entry.after) if entry.after is not None else None,
+        metadata=dict(entry.metadata),
+        sequence=entry.sequence,
+        previous_hash=entry.previous_hash,
+        hash=entry.hash,
     )
 
 
@@ -64,9 +79,25 @@ class AuditQuery(PageQuery):
     answer=ListOut[AuditEntryOut],
 )
 def list_audit_log(call: Call[NoBody, AuditQuery]) -> ListOut[AuditEntryOut]:
-    """Newest first."""
+    """Newest first. Each entry's `hash` is of all it holds and of `previous_hash`: see `paygrade audit verify`."""
     query = call.query
     page = call.ports.store.list_within(
         AuditEntry, query.entity, limit=query.limit, cursor=query.cursor, newest_first=True
     )
     return list_answer(page, from_domain)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/audit_log/entities",
+    scope=Scope.OPERATIONS_READ,
+    summary="List everything that has a history",
+    query=PageQuery,
+    answer=ListOut[AuditedEntityOut],
+)
+def list_audited_entities(call: Call[NoBody, PageQuery]) -> ListOut[AuditedEntityOut]:
+    """In no particular order; what was deleted is among them."""
+    query = call.query
+    page = call.ports.store.list_within(AuditEntry, limit=query.limit, cursor=query.cursor)
+    return list_answer(page, lambda first: AuditedEntityOut(entity=first.entity))

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import catalog, deploy, dev, events, keys, migrations, package, reconcile, stage
+from infra.cli import (
+    audit,
+    catalog,
+    deploy,
+    dev,
+    events,
+    keys,
+    migrations,
+    package,
+    reconcile,
+    stage,
+)
 from infra.cli.connection import Wanted
 from infra.cli.session import PANEL, AsJson, StateDir
 
@@ -20,6 +31,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
 app.add_typer(migrations.app, name="migrations")
+app.add_typer(audit.app, name="audit")
 app.command("reconcile")(reconcile.reconcile)
 app.command("package")(package.package)
 app.command("deploy")(deploy.deploy)

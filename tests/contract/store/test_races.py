@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.adapters.system import SystemClock
-from chalicelib.domain.audit_log import AuditEntry
+from chalicelib.domain.audit_log import AuditEntry, broken_links
 from chalicelib.domain.checkout_attempts import CheckoutAttempts
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
@@ -18,6 +18,7 @@ from chalicelib.domain.ids import CustomerId, ProductId
 from chalicelib.domain.products import Product
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import Absent, AtRevision, Put, Store
+from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.services.limit_checkouts import count_checkout
 from tests.contract.store.threads import THREADS, at_once, hurried_store
 from tests.contract.store.worlds import DynamoWorld
@@ -73,6 +74,25 @@ def test_increments_at_a_revision_lose_nothing(store: Store) -> None:
     assert found.version == 1 + 4 * THREADS
     entries = store.list_within(AuditEntry, "customer:acme", limit=500)
     assert len(entries.items) == 4 * THREADS
+
+
+def test_chain_of_audit_entries_has_no_gap_and_no_fork(store: Store) -> None:
+    chained = ChainedStore(store)
+
+    def work(number: int) -> None:
+        for turn in range(3):
+            while True:
+                try:
+                    chained.commit(Put(entry(f"audit_{number}_{turn}"), Absent()))
+                except (StoreConflictError, StoreUnavailableError):
+                    continue
+                break
+
+    at_once(work)
+    entries = store.list_within(AuditEntry, "customer:acme", limit=500).items
+    assert [one.sequence for one in entries] == [*range(1, 3 * THREADS + 1)]
+    assert len({one.id for one in entries}) == 3 * THREADS
+    assert [*broken_links("customer:acme", entries)] == []
 
 
 def test_put_if_absent_has_one_winner(store: Store) -> None:
