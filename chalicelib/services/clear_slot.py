@@ -41,10 +41,19 @@ def clear_slot(
             raise BusyError("The customer is being subscribed by another request.")
         # The claimant is dead, or it was us: only the provider knows how far it came.
         _look(ports, cause, slot)
-    elif slot.billing_id is not None and _is_complete(ports, slot, slot.billing_id):
+    else:
+        end_session(ports, cause, slot)
+    return slot
+
+
+def end_session(ports: Ports, cause: Cause, slot: CheckoutSession) -> None:
+    """The slot's own session can't be paid any more; one that was is taken in, and `StoreConflictError` tells so.
+
+    One that is not open yet is left to whoever opens it, and who loses the slot to the caller's commit.
+    """
+    if slot.billing_id is not None and _is_complete(ports, slot, slot.billing_id):
         take_in_payment(ports, cause, slot)
         raise StoreConflictError("The customer has paid for another order meanwhile.")
-    return slot
 
 
 def take_in_payment(ports: Ports, cause: Cause, slot: CheckoutSession) -> None:
