@@ -93,6 +93,18 @@ def cancel_now(deployment: StripeDeployment) -> None:
     deployment.person("DELETE", f"/v1/subscriptions/{_subscription(deployment)}")
 
 
+def buy_more_seats(deployment: StripeDeployment) -> None:
+    """In Stripe's dashboard; the difference is paid at once."""
+    [held] = deployment.stand_in.account.all("subscription")
+    seats = next(item for item in held["items"]["data"] if item.get("quantity") == 3)
+    deployment.person(
+        "POST",
+        f"/v1/subscription_items/{seats['id']}",
+        quantity=5,
+        proration_behavior="always_invoice",
+    )
+
+
 def cancel_with_the_period(deployment: StripeDeployment) -> None:
     path = f"/v1/subscriptions/{_subscription(deployment)}"
     deployment.person("POST", path, cancel_at_period_end="true")
