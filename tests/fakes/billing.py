@@ -425,6 +425,7 @@ class FakeBillingProvider(FakeProvider):
     metered: dict[str, MeteredUsage] = field(default_factory=dict)
     foreign: ForeignCatalog = field(default_factory=ForeignCatalog)
     history: list[ProviderEvent] = field(default_factory=list)
+    unreadable: int = 0  # events of the history that nobody can read
     checkouts: dict[str, ProviderCheckout] = field(default_factory=dict)
     checkout_requests: dict[str, CheckoutRequest] = field(default_factory=dict)
 
@@ -439,7 +440,9 @@ class FakeBillingProvider(FakeProvider):
             ids = [event.id for event in known]
             known = known[ids.index(cursor) + 1 :]
         return ProviderEvents(
-            events=tuple(known[:2]), next_cursor=known[1].id if len(known) > 2 else None
+            events=tuple(known[:2]),
+            next_cursor=known[1].id if len(known) > 2 else None,
+            unreadable=self.unreadable,
         )
 
     def live_subscriptions(self, cursor: str | None) -> ProviderSubscriptions:

@@ -564,6 +564,15 @@ def test_reconcile_looks_for_missed_events_from_the_last_run_that_ended_well() -
     assert since() == timedelta(days=30, seconds=1)
 
 
+def test_reconcile_events_nobody_can_read_are_counted_where_operators_look() -> None:
+    world = a_business()
+    world.billing.unreadable = 3
+    assert reconcile(world).drifts == ()
+    assert world.monitor.named("billing_events_unreadable") == [
+        {"provider": "stripe", "unreadable": 3}
+    ]
+
+
 def test_reconcile_refused_a_look_at_past_events_goes_on_without() -> None:
     world = a_business()
     world.billing.fail("past_events", ProviderRefusedError("No such permission."))
