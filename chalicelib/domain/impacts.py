@@ -107,14 +107,18 @@ def effects_between(
     after: SnapshotDocument,
     usage: Mapping[str, Used],
     now_ms: int,
+    resource_id: str | None = None,
 ) -> dict[str, frozenset[Effect]]:
-    """What differs between the two for each feature at this instant; features without a difference are left out."""
+    """What differs for each feature at this instant, for the resource or else for the customer as a whole.
+
+    Features without a difference are left out.
+    """
     found: dict[str, frozenset[Effect]] = {}
     for feature_id in sorted({*before["features"], *after["features"]}):
         effects = frozenset(
             _effects(
-                state_of(before, usage, feature_id, now_ms),
-                state_of(after, usage, feature_id, now_ms),
+                state_of(before, usage, feature_id, now_ms, resource_id),
+                state_of(after, usage, feature_id, now_ms, resource_id),
             )
         )
         if effects:
@@ -123,12 +127,16 @@ def effects_between(
 
 
 def state_of(
-    document: SnapshotDocument, usage: Mapping[str, Used], feature_id: str, now_ms: int
+    document: SnapshotDocument,
+    usage: Mapping[str, Used],
+    feature_id: str,
+    now_ms: int,
+    resource_id: str | None = None,
 ) -> Decision:
     """What the document says of the feature, nothing being asked for."""
     entry = document["features"].get(feature_id)
     metered = entry is not None and entry["type"] == "metered"
-    question = Question(usage=0) if metered else Question()
+    question = Question(usage=0 if metered else None, resource_id=resource_id)
     return decide(document, usage, feature_id, question, now_ms)
 
 

@@ -73,16 +73,20 @@ class Preview:
 
 
 def differences(
-    before: SnapshotDocument, after: SnapshotDocument, usage: Mapping[str, Used], now_ms: int
+    before: SnapshotDocument,
+    after: SnapshotDocument,
+    usage: Mapping[str, Used],
+    now_ms: int,
+    resource_id: str | None = None,
 ) -> Differences:
-    """What differs for the customer at this instant, with what is used now."""
-    effects = effects_between(before, after, usage, now_ms)
+    """What differs for the customer, or for its resource, at this instant, with what is used now."""
+    effects = effects_between(before, after, usage, now_ms, resource_id)
 
     def those(kinds: Sequence[Effect]) -> tuple[tuple[str, Effect], ...]:
         return tuple((key, one) for key, found in effects.items() for one in kinds if one in found)
 
     over = (
-        (key, state_of(after, usage, key, now_ms))
+        (key, state_of(after, usage, key, now_ms, resource_id))
         for key, found in effects.items()
         if Effect.OVER_LIMIT in found
     )

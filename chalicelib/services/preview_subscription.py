@@ -98,7 +98,7 @@ def _of_order(ports: Ports, placed: Placed, order: Order, left: Subscription | N
     """`left` is the subscription that the ordered one replaces."""
     priced = placed.priced
     moment = ports.clock.now().replace(microsecond=0)
-    after = _ordered(placed, moment)
+    after = replace(_ordered(placed, moment), resource_id=order.resource_id)
     beside = tuple(one for one in placed.subscriptions if left is None or one.id != left.id)
     found = _differences(ports, placed.customer, placed.subscriptions, None, after, beside)
     first, following = _ordered_invoices(placed, order, moment)
@@ -174,7 +174,8 @@ def _differences(
     before = compile_for(ports, customer, stored, version=0)
     then = compile_for(ports, customer, following, version=0)
     usage = usage_of(hot, moment) if hot is not None else {}
-    return differences(document_of(before.document), document_of(then.document), usage, moment)
+    documents = document_of(before.document), document_of(then.document)
+    return differences(*documents, usage, moment, after.resource_id)
 
 
 def _reckons(ports: Ports, held: Subscription) -> bool:

@@ -209,6 +209,7 @@ class _Reckoner:
             self._document(customer, after),
             hot.usage if hot is not None else {},
             epoch_ms(self.ports.clock.now()),
+            mine.resource_id,
         )
         found = Consequence(customer_id=CustomerId(customer.id), version=number, effects=effects)
         if mine.provider is None or mine.status not in _PAYING:

@@ -8,11 +8,15 @@ import pytest
 from chalicelib.domain.convergence import METADATA_RESOURCE
 from chalicelib.domain.decisions import DeniedReason, Question
 from chalicelib.domain.errors import SubscriptionExistsError
+from chalicelib.domain.impacts import Effect
+from chalicelib.domain.plans import Package, PackageKind
 from chalicelib.domain.reconciliations import DriftKind
 from chalicelib.domain.subscriptions import Subscription
+from chalicelib.services.preview_subscription import preview_order
 from chalicelib.services.provision_subscription import provision_subscription
+from chalicelib.services.reckon_impact import reckon_impact
 from chalicelib.services.start_checkout import start_checkout
-from tests.factories import a_limit, a_price
+from tests.factories import a_content, a_limit, a_price
 from tests.fakes.world import World, a_cause, an_order
 
 
@@ -120,3 +124,20 @@ def test_free_subscription_of_one_resource_stays_beside_a_paid_one_of_another() 
     buy(world, "ws-2")
     world.converge()
     assert (limit(world, "ws-1"), limit(world, "ws-2")) == (2, 10)
+
+
+def test_preview_of_an_order_for_a_resource_tells_what_that_resource_gains() -> None:
+    world = a_shop()
+    subscribe(world, None, "op_1")
+    preview = preview_order(world.ports, an_order("pro", resource_id="ws-1"))
+    assert preview.differences.gained == (("api", Effect.GAINED),)
+
+
+def test_impact_of_a_draft_is_counted_for_the_resource_that_has_the_plan() -> None:
+    world = a_shop()
+    subscribe(world, "ws-1", "op_1")
+    package = world.store.get(Package, PackageKind.PLAN, "free")
+    assert package is not None
+    draft = replace(package, draft=a_content(entitlements=[a_limit("api", 9)]))
+    tally = reckon_impact(world.ports, draft).tally
+    assert dict(tally.features["api"].counts) == {Effect.RAISED: 1}
