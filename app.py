@@ -5,6 +5,7 @@ from chalicelib.api.routing import Paygrade
 CATALOG = ("features", "products", "plans", "addons", "coupons", "catalog", "catalog_import")
 SELLING = (
     "customers",
+    "customer_import",
     "grants",
     "entitlements",
     "entitlement_tokens",

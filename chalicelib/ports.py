@@ -11,6 +11,7 @@ from chalicelib.domain.billing import (
     ChangePreview,
     CheckoutDiscount,
     CheckoutRequest,
+    ListedCustomers,
     ObservedProduct,
     ProviderCheckout,
     ProviderCustomer,
@@ -558,6 +559,15 @@ class SubscriptionListing(Protocol):
 
     def live_subscriptions(self, cursor: str | None) -> ProviderSubscriptions:
         """Those that have not ended, page by page; what waits for one need not be told."""
+        ...
+
+
+@runtime_checkable
+class CustomerSource(Protocol):
+    """The ability to tell of every customer, whoever made it."""
+
+    def list_customers(self, cursor: str | None, limit: int) -> ListedCustomers:
+        """At most `limit` of those that are not deleted, page by page, in an order that new ones do not change."""
         ...
 
 

@@ -156,6 +156,24 @@ class ProviderCustomer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCustomer:
+    """A customer at a provider, whoever made it, with what people call it."""
+
+    customer: ProviderCustomer
+    email: str | None = None
+    name: str | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCustomers:
+    """Part of all of a provider's customers."""
+
+    customers: tuple[ListedCustomer, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutItem:
     """One line of what is bought; the price is the provider's id of one of ours."""
 

@@ -7,6 +7,7 @@ import typer
 from infra.cli import (
     audit,
     catalog,
+    customers,
     deploy,
     dev,
     events,
@@ -30,6 +31,7 @@ app.command("dev")(dev.dev)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(keys.app, name="keys")
 app.add_typer(events.app, name="events")
+app.add_typer(customers.app, name="customers")
 app.add_typer(migrations.app, name="migrations")
 app.add_typer(audit.app, name="audit")
 app.command("reconcile")(reconcile.reconcile)

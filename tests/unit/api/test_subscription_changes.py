@@ -198,3 +198,13 @@ def test_preview_of_both_or_neither_is_invalid(front: Shopfront, body: Any, para
     answer = front.world.send("POST", "/v1/subscriptions/preview", body)
     faults = answer.json["errors"]
     assert (answer.status, faults[0]["param"]) == (422, param)
+
+
+def test_customer_import_tells_what_would_be(front: Shopfront) -> None:
+    front.shop.begin("pro")
+    answer = front.world.send("POST", "/v1/customers/import", {})
+    assert answer.status == 200
+    told = answer.json
+    assert (told["object"], told["dry_run"], told["next_cursor"]) == ("customer_import", True, None)
+    assert told["counts"]["known"] == told["counts"]["subscriptions"] == 1
+    assert told["customers"][0]["customer_id"] == "acme"
