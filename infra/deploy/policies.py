@@ -24,7 +24,12 @@ from infra.deploy.place import API_FUNCTION, Place
 INDEX: Final = "by_index"
 READ: Final = ("dynamodb:GetItem", "dynamodb:Query")
 FIND: Final = ("dynamodb:Query",)
-CHANGE: Final = ("dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
+CHANGE: Final = (
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:ConditionCheckItem",
+)
 SEND: Final = ("sqs:GetQueueUrl", "sqs:SendMessage")
 # Used by Lambda's poller in the function's name, never by the function itself.
 WORK_OFF: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -107,10 +112,11 @@ GRANTS: Final[Mapping[str, Grants]] = {
         works_off=QueueName.DELIVER,
     ),
     "sweep_outbox": Grants(
-        reads=(_CATALOG, _OPERATIONS),
+        reads=(_CATALOG, _CUSTOMERS, _OPERATIONS),
         finds=(_OPERATIONS,),
         changes=(_CATALOG, _OPERATIONS),
         sends=(QueueName.SYNC, QueueName.CONVERGE, QueueName.MIGRATE, QueueName.DELIVER),
+        secrets=(STRIPE_KEY,),
     ),
 }
 

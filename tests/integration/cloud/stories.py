@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from chalicelib import wiring
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.ids import CustomerId, FeatureId
 from chalicelib.domain.reconciliations import Reconciliation, ReconciliationStatus
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.usage_charges import UsageCharge
 from chalicelib.ports import Anyhow, Put
 from tests.integration.cloud.functions import STRIPE_KEY, Functions
 
@@ -48,6 +50,7 @@ def all_of_them(functions: Functions) -> None:
     """Every story, in an order in which each finds what it needs."""
     sell(functions)
     buy(functions)
+    use(functions)
     change_what_is_sold(functions)
     answer_late(functions)
     lose_and_reconcile(functions)
@@ -95,6 +98,33 @@ def buy(functions: Functions) -> None:
     grant = {"feature_id": "calls", "usage_limit": 10, "reset_period": "month"}
     functions.request("POST", "/v1/customers/hobby/grants", grant)
     functions.work_off()
+
+
+def use(functions: Functions) -> None:
+    """Usage is consumed, reserved and reported; what a provider charges is told to it by the sweep."""
+    told = functions.told
+    allowance = "customers/hobby/entitlements/calls"
+    assert told("POST", f"{allowance}/consume", {"idempotency_key": "a"})["has_access"]
+    held = told("POST", f"{allowance}/reserve", {"idempotency_key": "b"})["reservation"]
+    told("POST", f"reservations/{held['id']}/commit")
+    usage = {"customer_id": "hobby", "feature_id": "calls", "value": 2, "idempotency_key": "c"}
+    told("POST", "usage", usage)
+    told("GET", "customers/hobby/usage/calls")
+    now = _ago()
+    charge = UsageCharge(
+        id="chg_1",
+        provider="stripe",
+        customer_id=CustomerId("acme"),
+        feature_id=FeatureId("calls"),
+        event_name="pg_calls",
+        value=1,
+        at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    wiring.ports().store.commit(Put(charge, Anyhow()))
+    functions.tick("sweep_outbox")
+    assert told("GET", "usage_charges")["data"][0]["error"]
 
 
 def answer_late(functions: Functions) -> None:
