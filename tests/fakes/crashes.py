@@ -1,8 +1,10 @@
 """Killing the process between any two steps, and running two workers in any order: all of it deterministic."""
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from chalicelib.domain.checkout_sessions import CheckoutSession
@@ -160,3 +162,46 @@ def overtakings(steps: int) -> Iterator[tuple[int, ...]]:
     """Worker 0 goes so many steps, worker 1 overtakes it and ends, worker 0 goes on: for each number of steps."""
     for taken in range(steps):
         yield (0,) * taken + (1,) * 1000
+
+
+def steps_of(world: World, worker: Callable[[World], Any]) -> int:
+    """Into how many parts its hand-overs cut the worker when nobody is beside it."""
+    race = Interleaving(world, [lambda: worker(world)])
+    steps = itertools.count()
+    race.run(_Counting(steps))
+    return next(steps)
+
+
+class _Counting(Sequence[int]):
+    """A schedule for one worker that counts how often it is asked who goes on."""
+
+    def __init__(self, steps: Iterator[int]) -> None:
+        self._steps = steps
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def __getitem__(self, index: Any) -> Any:
+        next(self._steps)
+        return 0
+
+
+def every_interleaving(
+    make: Callable[[], World],
+    first: Callable[[World], Any],
+    second: Callable[[World], Any],
+    *,
+    at_most: int | None = None,
+) -> Iterator[tuple[World, Interleaving, tuple[int, ...]]]:
+    """A world after each order in which the two workers' steps can follow one another.
+
+    With `at_most` as many of the orders, spread evenly over all of them.
+    """
+    one, two = steps_of(make(), first), steps_of(make(), second)
+    total = math.comb(one + two, one)
+    stride = 1 if at_most is None else -(-total // at_most)
+    for schedule in itertools.islice(schedules(one, two), 0, None, stride):
+        world = make()
+        race = Interleaving(world, [partial(first, world), partial(second, world)])
+        race.run(schedule)
+        yield world, race, schedule

@@ -94,7 +94,7 @@ def apply_phase(acct: Account, schedule: Obj, phase: Obj, behavior: str | None) 
     by_price = {item["price"]: item["id"] for item in have}
     entries, used = [], set()
     for item in phase["items"]:
-        entry = entry_of(item)
+        entry = {**entry_of(item), "_scheduled": True}
         if item["price"] in by_price:
             entry["id"] = by_price[item["price"]]
             used.add(entry["id"])

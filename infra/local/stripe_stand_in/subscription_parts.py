@@ -23,7 +23,8 @@ def price_of(acct: Account, entry: Obj, param: str) -> Obj:
         raise invalid("An item needs a `price`.", f"{param}[price]", "parameter_missing")
     price = acct.get("price", given, f"{param}[price]")
     refuse(
-        not price["active"],
+        # What a schedule took when the price was sold it carries out, as subscriptions keep what they have.
+        not price["active"] and "_scheduled" not in entry,
         "The price specified is inactive. This field only accepts active prices.",
         f"{param}[price]",
     )
