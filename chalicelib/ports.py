@@ -1,38 +1,43 @@
 """What the services need from the outside world; `adapters` fill these in and `tests/fakes.py` imitates them."""
 
+# Most of the domain's types are only named here: a check imports this module and must not pay for all of them.
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
-from chalicelib.domain.billing import (
-    CatalogStep,
-    ChangePreview,
-    CheckoutDiscount,
-    CheckoutRequest,
-    ListedCustomers,
-    ObservedProduct,
-    ProviderCheckout,
-    ProviderCustomer,
-    ProviderEvent,
-    ProviderEvents,
-    ProviderSubscription,
-    ProviderSubscriptions,
-    RefundedPayment,
-    SubscriptionRequest,
-)
-from chalicelib.domain.coupons import CouponStep, ObservedCoupon
-from chalicelib.domain.customer_tokens import TokenSecret
-from chalicelib.domain.customers import Customer
-from chalicelib.domain.foreign_catalog import ForeignCatalog
-from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.meters import MeteredUsage, MeterStep, ObservedMeter
-from chalicelib.domain.price_moves import ItemMove, Proration
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
-from chalicelib.domain.signing_keys import PublicKey
 from chalicelib.domain.usage import Count, Hold
 from chalicelib.domain.usage import Counter as Counter  # noqa: PLC0414 -- part of `HotRead`: readers find it here
+
+if TYPE_CHECKING:
+    from chalicelib.domain.billing import (
+        CatalogStep,
+        ChangePreview,
+        CheckoutDiscount,
+        CheckoutRequest,
+        ListedCustomers,
+        ObservedProduct,
+        ProviderCheckout,
+        ProviderCustomer,
+        ProviderEvent,
+        ProviderEvents,
+        ProviderSubscription,
+        ProviderSubscriptions,
+        RefundedPayment,
+        SubscriptionRequest,
+    )
+    from chalicelib.domain.coupons import CouponStep, ObservedCoupon
+    from chalicelib.domain.customer_tokens import TokenSecret
+    from chalicelib.domain.customers import Customer
+    from chalicelib.domain.foreign_catalog import ForeignCatalog
+    from chalicelib.domain.ids import CustomerId
+    from chalicelib.domain.meters import MeteredUsage, MeterStep, ObservedMeter
+    from chalicelib.domain.price_moves import ItemMove, Proration
+    from chalicelib.domain.signing_keys import PublicKey
 
 R = TypeVar("R", bound="Record")
 

@@ -3,40 +3,45 @@
 Built once a process, and each expensive part only when it is first needed: a check must not pay for Stripe's SDK.
 """
 
+from __future__ import annotations
+
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from chalicelib import settings
-from chalicelib.adapters.billing.stripe.events import StripeEventReader
+from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
+from chalicelib.adapters.dynamodb.quick_store import QuickStore
 from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
-from chalicelib.adapters.dynamodb.store import DynamoStore
-from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
-from chalicelib.adapters.kms import KmsSigner
 from chalicelib.adapters.secrets import AwsSecrets
-from chalicelib.adapters.shifted_clock import ShiftedClock
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
-from chalicelib.adapters.webhook_sender import HttpWebhookSender
-from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.customer_tokens import TokenSecret
 from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
 from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
-from chalicelib.ports import (
-    BillingProvider,
-    Clock,
-    Environment,
-    Monitor,
-    Ports,
-    SnapshotReader,
-    Store,
-)
+from chalicelib.ports import Environment, Ports
 from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
+
+if TYPE_CHECKING:
+    from chalicelib.domain.billing import ProviderEvent
+    from chalicelib.ports import (
+        BillingProvider,
+        Clock,
+        Monitor,
+        SnapshotReader,
+        Store,
+        TokenSigner,
+        UsageLedger,
+        WebhookSender,
+    )
+
+T = TypeVar("T")
 
 # Somebody waits for an API call, and the gateway gives up after 29 seconds: a provider that does not answer soon
 # becomes a 503, or, for a webhook, a task for the queue. Workers have the time to be patient.
@@ -57,19 +62,18 @@ def ports(*, interactive: bool = False, background: bool = False) -> Ports:
 def build(loaded: Settings, *, interactive: bool = False, background: bool = False) -> Ports:
     """The ports of the environment that these settings describe."""
     machine = SystemClock()
-    region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
+    client = _hot_client(loaded, machine)
     clock: Clock = machine
     if loaded.has_test_clock:
-        clock = ShiftedClock(
-            machine,
-            DynamoStore(
-                stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=machine
-            ),
-        )
+        from chalicelib.adapters.shifted_clock import ShiftedClock  # noqa: PLC0415
+
+        quiet = LogMonitor(stage=loaded.stage, clock=machine)
+        clock = ShiftedClock(machine, _store(loaded, client, machine, quiet))
     monitor = LogMonitor(stage=loaded.stage, clock=clock)
     ids = TimeSortedIds(clock)
+    region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
     secrets = Secrets(loaded, AwsSecrets(region=region, endpoint_url=endpoint_url, clock=machine))
-    store = DynamoStore(stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock)
+    store = _store(loaded, client, clock, monitor)
     return Ports(
         environment=Environment(
             name=loaded.stage,
@@ -84,10 +88,8 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
             browser_origins=loaded.browser_origins,
         ),
         store=ChainedStore(store),
-        snapshots=_snapshot_reader(loaded, machine, monitor),
-        usage=DynamoUsageLedger(
-            stage=loaded.stage, region=region, endpoint_url=endpoint_url, clock=clock
-        ),
+        snapshots=_snapshot_reader(loaded, client, monitor),
+        usage=deferred(lambda: _usage_ledger(loaded, clock)),
         queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
         providers=ConfiguredProviders(
             Supplies(
@@ -100,32 +102,103 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
             )
         ),
         billing_events=ConfiguredEventReader(loaded, secrets, machine),
-        webhooks=HttpWebhookSender(machine, local=loaded.webhook_targets == "local"),
+        webhooks=deferred(lambda: _webhook_sender(loaded, machine)),
         clock=clock,
         ids=ids,
         monitor=monitor,
         token_secrets=secrets.token_secrets,
-        signer=KmsSigner(key_ids=loaded.signing_keys, region=region, endpoint_url=endpoint_url)
-        if loaded.signing_keys
-        else None,
+        signer=deferred(lambda: _signer(loaded)) if loaded.signing_keys else None,
     )
 
 
-def _snapshot_reader(loaded: Settings, clock: Clock, monitor: Monitor) -> SnapshotReader:
-    stage, region, endpoint_url = loaded.stage, loaded.aws_region, loaded.aws_endpoint_url
-    ordinary = DynamoSnapshotReader(stage=stage, region=region, endpoint_url=endpoint_url)
+class _Deferred:
+    """Becomes what `make` makes when it is first used."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+        self._made: object | None = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- whatever the thing has
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)
+
+
+def deferred(make: Callable[[], T]) -> T:
+    """The same thing, but built, and its libraries imported, with its first use."""
+    return cast("T", _Deferred(make))
+
+
+def _hot_client(loaded: Settings, clock: Clock) -> HotClient | None:
+    """None where only the SDK knows where to find credentials."""
     if loaded.aws_keys is None:
-        return ordinary
+        return None
     credentials = Credentials(*loaded.aws_keys)
-    return HotSnapshotReader(
-        stage=stage,
-        region=region,
-        endpoint_url=endpoint_url,
+    return HotClient(
+        region=loaded.aws_region,
+        endpoint_url=loaded.aws_endpoint_url,
         credentials=lambda: credentials,
-        fallback=ordinary,
         clock=clock,
-        monitor=monitor,
     )
+
+
+def _store(loaded: Settings, client: HotClient | None, clock: Clock, monitor: Monitor) -> Store:
+    def make() -> Store:
+        from chalicelib.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415
+
+        return DynamoStore(
+            stage=loaded.stage,
+            region=loaded.aws_region,
+            endpoint_url=loaded.aws_endpoint_url,
+            clock=clock,
+        )
+
+    ordinary = deferred(make)
+    if client is None:
+        return ordinary
+    return QuickStore(
+        stage=loaded.stage, client=client, ordinary=ordinary, clock=clock, monitor=monitor
+    )
+
+
+def _usage_ledger(loaded: Settings, clock: Clock) -> UsageLedger:
+    from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger  # noqa: PLC0415
+
+    return DynamoUsageLedger(
+        stage=loaded.stage,
+        region=loaded.aws_region,
+        endpoint_url=loaded.aws_endpoint_url,
+        clock=clock,
+    )
+
+
+def _webhook_sender(loaded: Settings, clock: Clock) -> WebhookSender:
+    from chalicelib.adapters.webhook_sender import HttpWebhookSender  # noqa: PLC0415
+
+    return HttpWebhookSender(clock, local=loaded.webhook_targets == "local")
+
+
+def _signer(loaded: Settings) -> TokenSigner:
+    from chalicelib.adapters.kms import KmsSigner  # noqa: PLC0415
+
+    return KmsSigner(
+        key_ids=loaded.signing_keys,
+        region=loaded.aws_region,
+        endpoint_url=loaded.aws_endpoint_url,
+    )
+
+
+def _snapshot_reader(
+    loaded: Settings, client: HotClient | None, monitor: Monitor
+) -> SnapshotReader:
+    ordinary = DynamoSnapshotReader(
+        stage=loaded.stage, region=loaded.aws_region, endpoint_url=loaded.aws_endpoint_url
+    )
+    if client is None:
+        return ordinary
+    return HotSnapshotReader(stage=loaded.stage, client=client, fallback=ordinary, monitor=monitor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,5 +336,7 @@ class ConfiguredEventReader:
         """The event; without a secret nothing can be verified, so nothing is taken."""
         if not self._configured:
             raise BillingNotConfiguredError("The environment has no STRIPE_WEBHOOK_SECRETS.")
+        from chalicelib.adapters.billing.stripe.events import StripeEventReader  # noqa: PLC0415
+
         reader = StripeEventReader(self._secrets.webhook_secrets(), self._clock)
         return reader.read(body, signature)

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from chalicelib.adapters.dynamodb.codec import decode, encode
 from chalicelib.adapters.dynamodb.keys import Table, parted
-from chalicelib.adapters.dynamodb.layout import Key, Layout, index_key
+from chalicelib.adapters.dynamodb.layout import Key, index_key
 from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.adapters.dynamodb.tables import Item
 from chalicelib.domain.errors import InvalidError, invalid
@@ -57,11 +57,6 @@ def to_record(kind: type[R], item: Item) -> R:
         snapshot = Snapshot(customer_id=customer_id, version=int(item.rev), document=item.doc)
         return cast("R", snapshot)
     return decode(kind, item.body)
-
-
-def is_gone(layout: Layout, ttl: float | None, now: datetime) -> bool:
-    """Whether the record has expired, by the same rule as the condition of a write: in whole seconds."""
-    return layout.hides_expired and ttl is not None and ttl <= int(now.timestamp())
 
 
 def ttl_of(expiry: datetime) -> int:

@@ -26,6 +26,10 @@ RESERVATION_PREFIX: Final = "r:"
 DAY_PREFIX: Final = "USED"
 HOUR_PREFIX: Final = "n"
 
+# One partition, because keys are listed; requests read them through a cache.
+API_KEY_PARTITION: Final = "API_KEYS"
+API_KEY_SORT: Final = "K"
+
 
 class Table(StrEnum):
     """The tables of an environment, by the last part of their names."""

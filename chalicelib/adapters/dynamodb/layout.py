@@ -85,6 +85,11 @@ class Layout:
         return Key(joined(self.partition, *outer), joined(self.sort, *inner))
 
 
+def is_gone(layout: Layout, ttl: float | None, now: datetime) -> bool:
+    """Whether the record has expired, by the same rule as the condition of a write: in whole seconds."""
+    return layout.hides_expired and ttl is not None and ttl <= int(now.timestamp())
+
+
 def index_key(layout: Layout, index: Index, record: Any) -> Key:  # noqa: ANN401 -- a record of the layout's kind
     """Where the record is in the index."""
     value = getattr(record, index.by) or ""

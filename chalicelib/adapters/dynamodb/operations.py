@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from chalicelib.adapters.dynamodb.keys import Table
+from chalicelib.adapters.dynamodb.keys import API_KEY_PARTITION, API_KEY_SORT, Table
 from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
@@ -76,9 +76,13 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         # The beginnings of all chains.
         index=Index(by="entity", order=lambda _: "", shards=8, only=lambda one: one.sequence == 1),
     ),
-    # One partition, because keys are listed; requests read them through a cache.
     ApiKey: Layout(
-        kind="api_key", table=_T, partition="API_KEYS", sort="K", in_partition=0, in_sort=1
+        kind="api_key",
+        table=_T,
+        partition=API_KEY_PARTITION,
+        sort=API_KEY_SORT,
+        in_partition=0,
+        in_sort=1,
     ),
     IdempotencyRecord: Layout(
         kind="idempotency_record",

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from chalicelib.adapters.dynamodb.commits import Committer
 from chalicelib.adapters.dynamodb.cursors import from_cursor, list_name, to_cursor
 from chalicelib.adapters.dynamodb.failures import translated
-from chalicelib.adapters.dynamodb.items import is_gone, to_record
-from chalicelib.adapters.dynamodb.layout import Key, found_by, shards
+from chalicelib.adapters.dynamodb.items import to_record
+from chalicelib.adapters.dynamodb.layout import Key, found_by, is_gone, shards
 from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.adapters.dynamodb.ranges import read_page
 from chalicelib.adapters.dynamodb.tables import Item, connect, models_of

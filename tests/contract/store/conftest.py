@@ -12,10 +12,18 @@ from moto import mock_aws
 from chalicelib.adapters.dynamodb.keys import Table, table_name
 from infra.local.resources import TABLE_ARGUMENTS
 from infra.local.template import Template
-from tests.contract.store.worlds import REGION, DynamoWorld, MemoryWorld, World
+from tests.contract.store.worlds import (
+    REGION,
+    DynamoWorld,
+    MemoryWorld,
+    Presented,
+    QuickWorld,
+    World,
+)
 from tests.integration.conftest import Aws
 
 EMULATOR = pytest.param("emulator", marks=pytest.mark.integration)
+QUICK = pytest.param("quick", marks=pytest.mark.integration)
 
 
 @cache
@@ -57,7 +65,17 @@ def emulator_world(stage: str, aws: Aws, _credentials: None) -> Iterator[DynamoW
         yield DynamoWorld(stage, aws.dynamodb, aws.endpoint_url)
 
 
-@pytest.fixture(params=["memory", "moto", EMULATOR])
+@pytest.fixture
+def quick_world(stage: str, aws: Aws, _credentials: None) -> Iterator[Presented]:
+    """With the emulator behind it; nothing but a snapshot is left to the ordinary store's reads."""
+    with _tables(aws.dynamodb, stage):
+        made = QuickWorld(stage, aws.dynamodb, aws.endpoint_url)
+        yield Presented(made.clock, made.quick, made.reader, made.usage, made.use)
+        made.hot_client.close()
+        assert made.monitor.named("hot_read_fell_back") == []
+
+
+@pytest.fixture(params=["memory", "moto", QUICK])
 def world(request: pytest.FixtureRequest) -> World:
     if request.param == "memory":
         return MemoryWorld()

@@ -1,17 +1,21 @@
 """The stores under test, each with its snapshot reader, its clock and a hand in its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.keys import Table, table_name
+from chalicelib.adapters.dynamodb.quick_store import QuickStore
+from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
+from chalicelib.adapters.system import SystemClock
 from chalicelib.ports import Counter, R, SnapshotReader, Store, UsageLedger
 from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
-from tests.fakes.system import FakeClock
+from tests.fakes.system import FakeClock, RecordingMonitor
 
 REGION = "us-east-1"
 # Later than any real now: engines that really sweep expired rows leave ours alone.
@@ -84,6 +88,39 @@ class DynamoWorld:
         answer = self.client.scan(TableName=table_name(self.stage, table), ConsistentRead=True)
         found: list[dict[str, Any]] = answer["Items"]
         return found
+
+
+@dataclass
+class QuickWorld(DynamoWorld):
+    """The same with the store that reads by hand-signed calls."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.monitor = RecordingMonitor()
+        self.hot_client = HotClient(
+            region=REGION,
+            endpoint_url=self.endpoint_url,
+            credentials=lambda: Credentials("local", "local"),
+            clock=SystemClock(),
+        )
+        self.quick = QuickStore(
+            stage=self.stage,
+            client=self.hot_client,
+            ordinary=self.store,
+            clock=self.clock,
+            monitor=self.monitor,
+        )
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A world whose `store` is another one of it."""
+
+    clock: FakeClock
+    store: Store
+    reader: SnapshotReader
+    usage: UsageLedger
+    use: Callable[[str, Mapping[str, Counter]], None]
 
 
 def drain(

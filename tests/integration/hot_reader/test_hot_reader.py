@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.dynamodb import hot_reader
+from chalicelib.adapters.dynamodb import hot_client
+from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
 from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.domain.ids import CustomerId
@@ -104,14 +105,11 @@ class World:
     def __init__(self, url: str, credentials: Callable[[], Credentials | None]) -> None:
         self.ordinary = OrdinaryReader()
         self.monitor = RecordingMonitor()
+        self.client = HotClient(
+            region="eu-central-1", endpoint_url=url, credentials=credentials, clock=FakeClock()
+        )
         self.reader = HotSnapshotReader(
-            stage="t",
-            region="eu-central-1",
-            endpoint_url=url,
-            credentials=credentials,
-            fallback=self.ordinary,
-            clock=FakeClock(),
-            monitor=self.monitor,
+            stage="t", client=self.client, fallback=self.ordinary, monitor=self.monitor
         )
 
     def read(self, *, consistent: bool = False) -> HotRead | None:
@@ -125,7 +123,7 @@ class World:
 def it(engine: Engine) -> Iterator[World]:
     made = World(engine.url, lambda: KEYS)
     yield made
-    made.reader.close()
+    made.client.close()
 
 
 def test_read_is_one_signed_query_on_a_kept_connection(engine: Engine, it: World) -> None:
@@ -175,7 +173,7 @@ def test_read_with_unexpected_answer_is_done_by_the_ordinary_reader(
 def test_read_that_takes_too_long_is_done_by_the_ordinary_reader(
     engine: Engine, it: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hot_reader, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(hot_client, "TIMEOUT_SECONDS", 0.05)
     engine.delay = 0.3
     assert it.read() == SLOW
     assert it.why() == ["timeout"]

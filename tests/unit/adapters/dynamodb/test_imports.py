@@ -12,10 +12,13 @@ HEAVY = {"pynamodb", "pydantic", "boto3", "botocore", "stripe"}
     "module",
     [
         "chalicelib.adapters.dynamodb.snapshot_reader",
+        "chalicelib.adapters.dynamodb.hot_reader",
         "chalicelib.adapters.dynamodb.keys",
+        "chalicelib.adapters.dynamodb.quick_store",
         "chalicelib.adapters.aws_failures",
         "chalicelib.adapters.sqs",
         "chalicelib.adapters.system",
+        "chalicelib.wiring",
     ],
 )
 def test_import_brings_no_sdk(module: str) -> None:
