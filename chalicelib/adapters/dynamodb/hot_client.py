@@ -105,6 +105,9 @@ class HotClient:
         while self._idle:
             self._idle.pop().close()
 
+    # Connections are kept for the client's sake alone.
+    __del__ = close
+
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             self._tls = ssl.create_default_context()
