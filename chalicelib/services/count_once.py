@@ -61,6 +61,13 @@ class Seen:
     now: datetime
     now_ms: int
 
+    def knowing(self, resource_id: str | None) -> "Seen":
+        """The same, as if something had been held for the resource before."""
+        if resource_id is None:
+            return self
+        known = [*self.document.get("resources", ()), resource_id]
+        return replace(self, document={**self.document, "resources": known})
+
     def decide(self, feature_id: str, question: Question) -> tuple[Decision, int]:
         """The decision, and the instant that it is made for."""
         return standing(self.document, self.counters, self.holds, feature_id, question, self.now_ms)

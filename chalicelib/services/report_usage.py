@@ -135,7 +135,8 @@ def require_timely(at: datetime, now: datetime) -> None:
 
 def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
     question = replace(STATE, resource_id=report.resource_id)
-    state, now_ms = seen.decide(feature.id, question)
+    # Usage makes a resource known: it counts in the period that it is in from then on.
+    state, now_ms = seen.knowing(report.resource_id).decide(feature.id, question)
     if state.denied_reason is DeniedReason.CUSTOMER_IS_ARCHIVED:
         raise ArchivedError(f"The customer {report.customer_id!r} is archived.")
     at_ms = now_ms if report.at is None else epoch_ms(report.at)

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ from chalicelib.domain.decisions import Decision, DeniedReason, Question
 from chalicelib.domain.errors import StoreUnavailableError
 from chalicelib.domain.features import FeatureType, Lifecycle
 from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.snapshot_documents import document_of
 from chalicelib.ports import Counter, HotRead
 from chalicelib.services.check_access import check_access, check_all
 from chalicelib.services.known_features import REMEMBERED_FOR, feature_types
@@ -73,6 +75,18 @@ def test_check_denied_for_an_ungranted_feature_still_tells_its_type() -> None:
     world = a_subscriber()
     decision = world.check("other").decision
     assert decision.feature_type == "metered"
+
+
+def test_check_of_a_snapshot_of_an_earlier_release_is_answered() -> None:
+    world = a_subscriber()
+    snapshot = world.snapshot()
+    plain = json.dumps(document_of(snapshot.document), separators=(",", ":"), sort_keys=True)
+    expected = [world.check(feature_id) for feature_id in ("sso", "api", "n", "other")]
+    world.put(replace(snapshot, document=plain))
+    found = [world.check(feature_id) for feature_id in ("sso", "api", "n", "other")]
+    assert found == expected
+    world.converge()
+    assert world.snapshot().document.startswith("{'")
 
 
 def test_check_of_unknown_customer_has_no_snapshot_version() -> None:

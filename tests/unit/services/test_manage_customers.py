@@ -14,6 +14,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.features import FeatureType, Lifecycle
 from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.snapshot_documents import document_of
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.services.link_customer import link_customer
 from chalicelib.services.manage_customers import (
@@ -159,6 +160,21 @@ def test_update_customers_by_two_at_once_lose_nothing() -> None:
         race.run(schedule)
         assert race.errors == [None, None], schedule
         assert (world.stored_customer().name, world.stored_customer().country) == ("A", "DE")
+
+
+def test_update_of_the_time_zone_beside_a_convergence_keeps_both_in_any_order() -> None:
+    for schedule in (*overtakings(12), *schedules(3, 3)):
+        world = World()
+        world.sell("pro", a_price(), entitlements=[a_value("sso", True)])
+        world.customer()
+        world.buy()
+        race = Interleaving(
+            world, [partial(update, world, timezone="Europe/Berlin"), world.converge]
+        )
+        race.run(schedule)
+        assert race.errors == [None, None], schedule
+        assert document_of(world.snapshot().document)["timezone"] == "Europe/Berlin"
+        assert world.check("sso").decision.has_access, schedule
 
 
 def test_update_customer_seen_at_a_version_that_is_overtaken_is_refused() -> None:

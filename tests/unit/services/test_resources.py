@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.domain.convergence import METADATA_RESOURCE
 from chalicelib.domain.decisions import DeniedReason, Question
+from chalicelib.domain.entitlements import ResetPeriod
 from chalicelib.domain.errors import SubscriptionExistsError
 from chalicelib.domain.impacts import Effect
 from chalicelib.domain.plans import Package, PackageKind
@@ -17,6 +18,7 @@ from chalicelib.services.provision_subscription import provision_subscription
 from chalicelib.services.reckon_impact import reckon_impact
 from chalicelib.services.start_checkout import start_checkout
 from tests.factories import a_content, a_limit, a_price
+from tests.fakes.using import a_user, report
 from tests.fakes.world import World, a_cause, an_order
 
 
@@ -141,3 +143,12 @@ def test_impact_of_a_draft_is_counted_for_the_resource_that_has_the_plan() -> No
     draft = replace(package, draft=a_content(entitlements=[a_limit("api", 9)]))
     tally = reckon_impact(world.ports, draft).tally
     assert dict(tally.features["api"].counts) == {Effect.RAISED: 1}
+
+
+def test_first_usage_of_a_resource_makes_it_known_and_counts_in_its_period() -> None:
+    world = a_user(a_limit("calls", 10, reset_period=ResetPeriod.MONTH))
+    for _ in range(2):
+        report(world, 3, resource_id="ws-1")
+    decision = world.check("calls", Question(usage=0, resource_id="ws-1")).decision
+    assert (decision.current_usage, decision.usage_limit) == (6, 10)
+    assert world.check("calls", Question(usage=0)).decision.current_usage == 0
