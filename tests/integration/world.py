@@ -13,6 +13,7 @@ from chalicelib.adapters.billing.stripe.version import API_VERSION
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.plain import plain
 from chalicelib.ports import CheckoutProvider, QueueName
+from infra.local.signer import LocalSigner
 from infra.local.stripe_stand_in import Request, StandIn, request_log
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessClient
 from tests.fakes.billing import FakeBillingProvider
@@ -56,6 +57,7 @@ class Deployment(World):
             environment=replace(self.ports.environment, billing_api_version=API_VERSION),
             providers=OneProvider(self.fake),
             billing_events=StripeEventReader(self.secrets, self.clock),
+            signer=LocalSigner(),
         )
 
     def send(

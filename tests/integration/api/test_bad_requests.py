@@ -31,12 +31,16 @@ LISTS: Final = [
     for one in ALL
     if {"limit", "cursor"} <= {param["name"] for param in one.operation["parameters"]}
 ]
-# Bodies without which an operation can't be asked.
+# Bodies without which an operation can't be asked, by how its path ends.
 BODIES: Final = {
-    "rollback": '{"version": 1}',
-    "grants": '{"feature_id": "sso", "value": true}',
-    "consume": '{"idempotency_key": "k"}',
-    "reserve": '{"idempotency_key": "k"}',
+    "/rollback": '{"version": 1}',
+    "/grants": '{"feature_id": "sso", "value": true}',
+    "/consume": '{"idempotency_key": "k"}',
+    "/reserve": '{"idempotency_key": "k"}',
+    "/subscriptions/{subscription_id}/cancel": '{"effective": "immediate"}',
+    "/extend_trial": '{"trial_end": "2030-01-01T00:00:00Z"}',
+    "/transfer": '{"customer_id": "new"}',
+    "/portal_session": '{"return_url": "https://shop.example.test/"}',
 }
 REQUIRED: Final = {"customer_id": "acme", "entity": "plan:pro", "session_id": "cs_1"}
 
@@ -63,7 +67,8 @@ def send(deployment: Deployment, described: Described, path: str, **more: Any) -
         "Content-Type": "application/json",
         **more.pop("headers", {}),
     }
-    body = more.pop("body", BODIES.get(described.path.rpartition("/")[2]))
+    needed = (body for end, body in BODIES.items() if described.path.endswith(end))
+    body = more.pop("body", next(needed, None))
     return deployment.request(described.method, path, body, headers=headers, **more)
 
 
