@@ -145,15 +145,16 @@ def _unmarked(
     if not lost:
         return
     named = {"provider": provider.name, "billing_id": truth.billing_id}
-    may_mend = policy is DriftPolicy.RESTORE and isinstance(provider, Marking)
-    if may_mend and isinstance(provider, Marking):
+    done = DriftAction.REPORTED
+    if policy is DriftPolicy.RESTORE and isinstance(provider, Marking):
         provider.mark_customer(truth.billing_id, marks)
+        done = DriftAction.REPAIRED
     yield Drift(
         kind=DriftKind.CUSTOMER_METADATA,
         entity=f"customer:{customer.id}",
         ours={**named, "metadata": lost},
         theirs={**named, "metadata": {key: truth.metadata.get(key) for key in lost}},
-        action=DriftAction.REPAIRED if may_mend else DriftAction.REPORTED,
+        action=done,
     )
 
 
