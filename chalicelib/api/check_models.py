@@ -1,7 +1,7 @@
 """Checks on the wire: questions and answers."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -21,11 +21,11 @@ from chalicelib.domain.explanations import Considered, Outcome
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.prices import BillingPeriod
 from chalicelib.domain.snapshot_documents import SourceDocument
-from chalicelib.services.check_access import (
-    Checked,
-)
+from chalicelib.services.check_access import Checked
 from chalicelib.services.check_many import Check
-from chalicelib.services.explain_access import Explained, Offer
+
+if TYPE_CHECKING:
+    from chalicelib.services.explain_access import Explained, Offer
 
 
 class ConsistencyQuery(Query):
@@ -223,7 +223,7 @@ def _considered(considered: Considered) -> ConsideredSourceOut:
     )
 
 
-def _offer(offer: Offer) -> OfferOut:
+def _offer(offer: "Offer") -> OfferOut:
     terms = offer.terms
     return OfferOut(
         plan_id=offer.plan.id,
@@ -237,7 +237,7 @@ def _offer(offer: Offer) -> OfferOut:
     )
 
 
-def explained_from_domain(check: Check, explained: Explained) -> CheckOut:
+def explained_from_domain(check: Check, explained: "Explained") -> CheckOut:
     """The decision as it is shown, with its reasons."""
     shown = from_domain(check.customer_id, check.feature_id, explained.checked)
     offer = explained.cheapest

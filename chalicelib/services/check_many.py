@@ -1,7 +1,6 @@
 """Many checks at once: one read for each customer among them, several at a time, each failing for itself alone."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -53,5 +52,7 @@ def _reads(
 
     if len(customers) <= 1:
         return {customer_id: read(customer_id) for customer_id in customers}
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- a single check has no use for it
+
     with ThreadPoolExecutor(min(_AT_ONCE, len(customers))) as pool:
         return dict(zip(customers, pool.map(read, customers), strict=True))
