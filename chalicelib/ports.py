@@ -233,11 +233,23 @@ class Message:
     body: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDepth:
+    """How many messages wait or are being worked on, and how many were given up. Both are near the truth."""
+
+    waiting: int
+    dead: int
+
+
 class Queue(Protocol):
     """Asynchronous work, delivered at least once."""
 
     def send(self, message: Message) -> None:
         """The message will be delivered; raises `StoreUnavailableError` when that is not sure."""
+        ...
+
+    def depths(self) -> Mapping[QueueName, QueueDepth]:
+        """What every queue holds; raises `StoreUnavailableError` when one does not tell."""
         ...
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.errors import StoreUnavailableError
-from chalicelib.ports import Ids, Message, QueueName
+from chalicelib.ports import Ids, Message, QueueDepth, QueueName
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -21,6 +21,11 @@ def queue_name(stage: str, queue: QueueName) -> str:
     return f"paygrade-{stage}-{queue}.fifo"
 
 
+def dead_letters_name(stage: str, queue: QueueName) -> str:
+    """What infra/template.yaml calls the queue of what the queue's function could not do."""
+    return f"paygrade-{stage}-{queue}-dlq.fifo"
+
+
 class SqsQueue:
     """The queues of one environment."""
 
@@ -30,7 +35,7 @@ class SqsQueue:
         self._region = region
         self._endpoint_url = endpoint_url
         self._ids = ids
-        self._urls: dict[QueueName, str] = {}
+        self._urls: dict[str, str] = {}
 
     @cached_property
     def _client(self) -> "SQSClient":
@@ -64,11 +69,35 @@ class SqsQueue:
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailableError("The queue did not take the message.") from error
 
+    def depths(self) -> dict[QueueName, QueueDepth]:
+        """What every queue and its dead letters hold, as near as SQS knows."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            return {
+                queue: QueueDepth(
+                    waiting=self._count(queue_name(self._stage, queue)),
+                    dead=self._count(dead_letters_name(self._stage, queue)),
+                )
+                for queue in QueueName
+            }
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailableError("The queues do not tell what they hold.") from error
+
+    def _count(self, name: str) -> int:
+        answer = self._client.get_queue_attributes(
+            QueueUrl=self._url_of(name),
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        return sum(int(count) for count in answer["Attributes"].values())
+
     def _url(self, queue: QueueName) -> str:
-        if queue not in self._urls:
-            answer = self._client.get_queue_url(QueueName=queue_name(self._stage, queue))
-            self._urls[queue] = answer["QueueUrl"]
-        return self._urls[queue]
+        return self._url_of(queue_name(self._stage, queue))
+
+    def _url_of(self, name: str) -> str:
+        if name not in self._urls:
+            self._urls[name] = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+        return self._urls[name]
 
 
 def _group(name: str) -> str:

@@ -1,6 +1,6 @@
 """Trying changes out: the services run as they do in earnest, and nothing of it reaches the database or a queue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from chalicelib.ports import (
     Page,
     Ports,
     Put,
+    QueueDepth,
+    QueueName,
     R,
     Record,
     Store,
@@ -110,6 +112,10 @@ class _NoQueue:
 
     def send(self, message: Message) -> None:
         """The message is forgotten."""
+
+    def depths(self) -> Mapping[QueueName, QueueDepth]:
+        """There is nothing in it."""
+        return {}
 
 
 def _key(kind: type[Any], identity: Sequence[str]) -> _Key:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chalicelib.adapters.dynamodb.keys import Table, table_name
-from chalicelib.adapters.sqs import queue_name
+from chalicelib.adapters.sqs import dead_letters_name, queue_name
 from chalicelib.ports import QueueName
 from chalicelib.settings import SECRETS_MANAGER_PREFIX, SSM_PREFIX
 from infra.deploy.errors import DeployError
@@ -31,6 +31,7 @@ CHANGE: Final = (
     "dynamodb:ConditionCheckItem",
 )
 SEND: Final = ("sqs:GetQueueUrl", "sqs:SendMessage")
+MEASURE: Final = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 # Used by Lambda's poller in the function's name, never by the function itself.
 WORK_OFF: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 LOG: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
@@ -54,6 +55,7 @@ class Grants:
     changes: tuple[Table, ...] = ()
     sends: tuple[QueueName, ...] = ()
     works_off: QueueName | None = None
+    measures: tuple[QueueName, ...] = ()
     secrets: tuple[str, ...] = ()
     signs: bool = False
 
@@ -70,6 +72,7 @@ GRANTS: Final[Mapping[str, Grants]] = {
             QueueName.MIGRATE,
             QueueName.DELIVER,
         ),
+        measures=tuple(QueueName),
         secrets=(STRIPE_KEY, WEBHOOK_SECRETS, TOKEN_SECRETS),
         signs=True,
     ),
@@ -167,6 +170,9 @@ def _statements(
     def queues(wanted: tuple[QueueName, ...]) -> list[str]:
         return [place.arn("sqs", queue_name(place.stage, one)) for one in wanted]
 
+    def dead_letters(wanted: tuple[QueueName, ...]) -> list[str]:
+        return [place.arn("sqs", dead_letters_name(place.stage, one)) for one in wanted]
+
     # The streams' names are Lambda's choice: what comes after the group's name can't be known.
     group = f"log-group:/aws/lambda/{place.function_name(function)}:*"
     yield _allow(LOG, place.arn("logs", group))
@@ -176,6 +182,7 @@ def _statements(
         (CHANGE, tables(grants.changes)),
         (SEND, queues(grants.sends)),
         (WORK_OFF, queues((grants.works_off,)) if grants.works_off else []),
+        (MEASURE, [*queues(grants.measures), *dead_letters(grants.measures)]),
     ):
         if resources:
             yield _allow(actions, *resources)

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.dynamodb.keys import Table, table_name
-from chalicelib.adapters.sqs import queue_name
+from chalicelib.adapters.sqs import dead_letters_name, queue_name
 from chalicelib.ports import QueueName
 from infra.deploy.aws import Aws, aws_failures, code
 from infra.deploy.chalice_run import CHALICE, run_chalice
@@ -114,8 +114,8 @@ def _tables(aws: Aws) -> list[str]:
 
 
 def _queues(aws: Aws) -> list[str]:
-    names = [queue_name(aws.place.stage, queue) for queue in QueueName]
-    return [*names, *(name.replace(".fifo", "-dlq.fifo") for name in names)]
+    stage = aws.place.stage
+    return [name(stage, queue) for name in (queue_name, dead_letters_name) for queue in QueueName]
 
 
 def _queue_url(sqs: Any, name: str) -> str | None:

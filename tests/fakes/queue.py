@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from chalicelib.domain.errors import StoreUnavailableError
-from chalicelib.ports import Message, QueueName
+from chalicelib.ports import Message, QueueDepth, QueueName
 
 
 class RecordingQueue:
@@ -12,11 +12,21 @@ class RecordingQueue:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.down = False
+        self.dead: dict[QueueName, int] = {}
 
     def send(self, message: Message) -> None:
         if self.down:
             raise StoreUnavailableError("The queue did not take the message.")
         self.messages.append(message)
+
+    def depths(self) -> dict[QueueName, QueueDepth]:
+        if self.down:
+            raise StoreUnavailableError("The queues do not tell.")
+        waiting = [message.queue for message in self.messages]
+        return {
+            queue: QueueDepth(waiting=waiting.count(queue), dead=self.dead.get(queue, 0))
+            for queue in QueueName
+        }
 
     def drain(self, queue: QueueName, work: Callable[[Message], object]) -> int:
         """Everything sent to the queue so far has been worked off once; returns how much."""

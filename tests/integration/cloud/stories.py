@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chalicelib import wiring
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
-from chalicelib.domain.ids import CustomerId, FeatureId
+from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.reconciliations import Reconciliation, ReconciliationStatus
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 from chalicelib.domain.usage_charges import UsageCharge
@@ -48,6 +48,7 @@ FREE: Final = {
 
 def all_of_them(functions: Functions) -> None:
     """Every story, in an order in which each finds what it needs."""
+    listen(functions)
     sell(functions)
     buy(functions)
     use(functions)
@@ -55,6 +56,12 @@ def all_of_them(functions: Functions) -> None:
     answer_late(functions)
     lose_and_reconcile(functions)
     look_after(functions)
+
+
+def listen(functions: Functions) -> None:
+    """Somebody wants to hear of everything, at an address where nobody is."""
+    endpoint = {"url": "http://127.0.0.1:9/paygrade", "event_types": ["*"]}
+    functions.told("POST", "webhook_endpoints", endpoint)
 
 
 def sell(functions: Functions) -> None:
@@ -95,8 +102,11 @@ def buy(functions: Functions) -> None:
     told("GET", "subscriptions?customer_id=acme")
     version = told("GET", "customers/acme")["version"]
     told("PATCH", "customers/acme", {"name": "Acme", "version": version})
-    grant = {"feature_id": "calls", "usage_limit": 10, "reset_period": "month"}
-    functions.request("POST", "/v1/customers/hobby/grants", grant)
+    over = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
+    told("POST", "customers/hobby/grants", {"feature_id": "sso", "value": True, "expires_at": over})
+    functions.work_off()
+    time.sleep(1.6)
+    functions.tick("sweep_outbox")
     functions.work_off()
 
 
@@ -190,6 +200,8 @@ def lose_and_reconcile(functions: Functions) -> None:
     assert task is not None
     lost = replace(task, status=SyncTaskStatus.PENDING, updated_at=_ago(minutes=5))
     store.commit(Put(lost, Anyhow()))
+    ghost = replace(lost, id="sync_ghost", package_id=PackageId("ghost"), outcomes=())
+    store.commit(Put(ghost, Anyhow()))
     functions.tick("sweep_outbox")
     functions.work_off()
 
@@ -232,7 +244,7 @@ def look_after(functions: Functions) -> None:
         "customers",
         "environment",
         "features",
-        "health",
+        "health?depth=full",
         "migrations",
         "plans",
         "products",

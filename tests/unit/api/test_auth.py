@@ -151,6 +151,7 @@ def test_health_needs_no_key_and_environment_does(world: World) -> None:
         "object": "health",
         "status": "ok",
         "environment": "test",
+        "details": None,
     }
     assert world.send("GET", "/v1/environment", token=None).status == 401
     assert world.send("GET", "/v1/environment").json["id"] == "test"

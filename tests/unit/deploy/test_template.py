@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.dynamodb.keys import Table, table_name
-from chalicelib.adapters.sqs import queue_name
+from chalicelib.adapters.sqs import dead_letters_name, queue_name
 from chalicelib.ports import QueueName
 from infra.local.template import Template
 
@@ -110,7 +110,7 @@ def test_what_hurts_is_watched(watched: tuple[str, str]) -> None:
 
 
 def dead_name(queue: QueueName) -> str:
-    return queue_name("prod", queue).replace(".fifo", "-dlq.fifo")
+    return dead_letters_name("prod", queue)
 
 
 def test_record_of_deployments_is_versioned_encrypted_and_private() -> None:
