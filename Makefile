@@ -8,10 +8,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EMULATOR_VENV := .venv-emulator
 EMULATOR_READY := $(EMULATOR_VENV)/.ready
+AUDIT_VENV := .venv-audit
+AUDIT_READY := $(AUDIT_VENV)/.ready
 PIP_INSTALL := -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test lint format lock clean setup
+.PHONY: help dev test lint format lock audit clean setup
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,9 +42,17 @@ lock: setup ## Resolve the dependencies anew (make lock ARGS=--upgrade takes new
 	$(UV_COMPILE) -c infra/locks/dev.txt -o requirements.txt pyproject.toml
 	$(UV_COMPILE) -o infra/locks/emulator.txt infra/locks/emulator.in
 	$(UV_COMPILE) -o infra/locks/lambda.txt infra/locks/lambda.in
+	$(UV_COMPILE) -o infra/locks/audit.txt infra/locks/audit.in
+
+# The last one asks PyPI's list of known vulnerabilities, so it needs the network.
+audit: $(AUDIT_READY) ## Look for weak code and known vulnerabilities, write build/sbom.json
+	@mkdir -p build
+	$(AUDIT_VENV)/bin/bandit --quiet --recursive -ll app.py chalicelib infra
+	$(AUDIT_VENV)/bin/cyclonedx-py requirements requirements.txt --output-file build/sbom.json
+	$(AUDIT_VENV)/bin/pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict $(ARGS)
 
 clean: ## Remove environments and caches (the local stack's data in .paygrade stays)
-	rm -rf $(VENV) $(EMULATOR_VENV) *.egg-info build dist .cache .coverage .coverage.* htmlcov
+	rm -rf $(VENV) $(EMULATOR_VENV) $(AUDIT_VENV) *.egg-info build dist .cache .coverage .coverage.* htmlcov
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -69,4 +79,10 @@ $(READY): infra/locks/dev.txt pyproject.toml
 $(EMULATOR_READY): infra/locks/emulator.txt
 	$(call make_venv,$(EMULATOR_VENV))
 	@$(EMULATOR_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r infra/locks/emulator.txt
+	@touch $@
+
+# Apart from ours, so that what looks for weaknesses of our packages shares none with us.
+$(AUDIT_READY): infra/locks/audit.txt
+	$(call make_venv,$(AUDIT_VENV))
+	@$(AUDIT_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r infra/locks/audit.txt
 	@touch $@

@@ -13,7 +13,8 @@ RUNTIME = ROOT / "requirements.txt"
 DEVELOPMENT = ROOT / "infra/locks/dev.txt"
 EMULATOR = ROOT / "infra/locks/emulator.txt"
 LAMBDA = ROOT / "infra/locks/lambda.txt"
-LOCKS = [RUNTIME, DEVELOPMENT, EMULATOR, LAMBDA]
+AUDIT = ROOT / "infra/locks/audit.txt"
+LOCKS = [RUNTIME, DEVELOPMENT, EMULATOR, LAMBDA, AUDIT]
 
 
 def pins(lock: Path) -> set[str]:

@@ -1,0 +1,72 @@
+"""What the pages for operators list is what there is."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.unit.deploy.test_template import resources
+
+ROOT: Final = Path(__file__).parents[3]
+DOCS: Final = ROOT / "infra" / "docs"
+READS: Final = frozenset({"list", "retrieve", "search", "create_preview"})
+CALLERS: Final = (
+    *sorted((ROOT / "chalicelib/adapters/billing/stripe").glob("*.py")),
+    ROOT / "infra/deploy/webhook.py",
+)
+
+
+def alarms() -> list[str]:
+    found = resources("AWS::CloudWatch::Alarm").values()
+    return [str(alarm["AlarmName"]).removeprefix("paygrade-prod-") for alarm in found]
+
+
+@pytest.mark.parametrize("alarm", alarms())
+def test_alarm_has_a_section_of_the_runbook_with_a_command(alarm: str) -> None:
+    sections = re.split(r"^## ", (DOCS / "runbook.md").read_text(), flags=re.MULTILINE)
+    named = [text for text in sections if text.splitlines()[0] == alarm]
+    assert len(named) == 1, f"infra/docs/runbook.md needs a section '## {alarm}'"
+    assert "```sh\n" in named[0], f"the section {alarm!r} of the runbook has no command to run"
+
+
+def test_runbook_has_no_section_of_an_alarm_that_is_gone() -> None:
+    text = (DOCS / "runbook.md").read_text()
+    assert set(re.findall(r"^## (\S+)$", text, flags=re.MULTILINE)) == set(alarms())
+
+
+def called() -> dict[str, str]:
+    """Right by resource of Stripe's API, of every operation that the code names."""
+    found: dict[str, str] = {}
+    for path in CALLERS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            parts = _chain(node)
+            if "v1" not in parts[:-2]:
+                continue
+            resource = ".".join(parts[parts.index("v1") + 1 : -1])
+            right = "read" if parts[-1] in READS else "write"
+            if found.get(resource) != "write":
+                found[resource] = right
+    # Of `v1.checkout.sessions` its first part is no resource.
+    groups = {name.rpartition(".")[0] for name in found}
+    return {name: right for name, right in found.items() if name not in groups}
+
+
+def _chain(node: ast.AST) -> list[str]:
+    """`a.b.c` of an attribute, whatever stands before it."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.insert(0, node.attr)
+        node = node.value
+    return parts
+
+
+def test_rights_of_the_restricted_key_are_those_of_the_operations_that_the_code_calls() -> None:
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| (read|write) \|", (DOCS / "deploy.md").read_text(), flags=re.MULTILINE
+    )
+    needed = called()
+    # Kept in an attribute, so that no operation stands behind its name.
+    needed["webhook_endpoints"] = "write"
+    assert dict(rows) == needed
