@@ -1,17 +1,16 @@
 """Who calls: the bearer key or token of a request, verified, and the one answer for every way to fail."""
 
-import hmac
 from collections.abc import Mapping
 from typing import Final
 
 from chalicelib.api.key_cache import KeyCache
+from chalicelib.api.key_check import verified_key
 from chalicelib.api.operations import Operation
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.customer_tokens import CustomerToken, read
 from chalicelib.domain.errors import ForbiddenError, UnauthenticatedError
 from chalicelib.ports import Ports
 from chalicelib.services.issue_customer_token import realm
-from chalicelib.services.key_tokens import parse_token, token_digest
 
 Caller = ApiKey | CustomerToken
 
@@ -31,7 +30,10 @@ def authenticate(ports: Ports, keys: KeyCache, headers: Mapping[str, str]) -> Ca
     if scheme.lower() != "bearer" or not text:
         raise UnauthenticatedError(_MISSING)
     if text.startswith("pg_"):
-        return _verify(ports, keys, text)
+        key = verified_key(ports, keys, text)
+        if key is None:
+            raise UnauthenticatedError(_REFUSED)
+        return key
     token = read(text, ports.token_secrets(), realm(ports), ports.clock.now())
     if token is None:
         raise UnauthenticatedError(_REFUSED)
@@ -49,24 +51,3 @@ def admit(caller: Caller, operation: Operation) -> None:
             raise ForbiddenError("A customer token does not open this.")
     elif operation.scope is not None and operation.scope not in caller.scopes:
         raise ForbiddenError(f"The API key lacks the scope {operation.scope.value!r}.")
-
-
-def _verify(ports: Ports, keys: KeyCache, token: str) -> ApiKey:
-    parsed = parse_token(token, ports.environment.name)
-    if parsed is None:
-        raise UnauthenticatedError(_REFUSED)
-    digest = token_digest(token)
-    now = ports.clock.now()
-    if (known := keys.get(digest, now)) is not None:
-        return known
-    key = ports.store.get(ApiKey, parsed.key_id)
-    # Bytes: on text with other than ASCII characters the comparison raises.
-    if (
-        key is None
-        or not hmac.compare_digest(key.digest.encode(), digest.encode())
-        or key.kind is not parsed.kind
-        or key.revoked_at is not None
-    ):
-        raise UnauthenticatedError(_REFUSED)
-    keys.put(digest, key, now)
-    return key

@@ -11,7 +11,6 @@ from typing import Any, Final
 from chalice.app import Chalice, Response
 
 from chalicelib.api import runtime
-from chalicelib.api.operations import Operation
 from chalicelib.services.idempotency import REPLAYED
 
 _EXPOSED: Final = f"ETag, Request-Id, Retry-After, {REPLAYED}"
@@ -32,6 +31,9 @@ def cross_origin_headers(origin: str | None, allowed: tuple[str, ...]) -> dict[s
 
 def allow_preflight(app: Chalice, paths: Iterable[str]) -> None:
     """Those of the paths that a browser may call answer OPTIONS requests, once all their routes are there."""
+    # Imported late: the models come with it, and a check that needs none imports this module.
+    from chalicelib.api.operations import Operation  # noqa: PLC0415
+
     for path in paths:
         methods = app.routes[path]
         operations = (getattr(entry.view_function, "operation", None) for entry in methods.values())

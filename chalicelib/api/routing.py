@@ -12,8 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from chalice.app import Chalice
+from chalice.app import Chalice, Response
 
+from chalicelib.api.quick_check import ROUTE, quick_answer
 from chalicelib.settings import is_chalice_command
 
 INDEX: Final = Path(__file__).with_name("routes.json")
@@ -61,12 +62,27 @@ class Paygrade(Chalice):
 
     def __call__(self, event: Any, context: Any) -> Any:  # noqa: ANN401 -- whatever API Gateway sends
         """The answer to a request."""
+        path = event.get("requestContext", {}).get("resourcePath")
+        if path == ROUTE and event.get("httpMethod") == "GET":
+            quick = quick_answer(event, self._failed_check)
+            if quick is not None:
+                return quick.to_dict(self.api.binary_types)
         if self._index is not None:
-            path = event.get("requestContext", {}).get("resourcePath")
             self.load(*self._index.get(path, ()))
             if event.get("httpMethod") == "OPTIONS":
                 self._allow_preflight(path)
         return super().__call__(event, context)
+
+    def _failed_check(
+        self, error: Exception, request_id: str, path: Mapping[str, str], seconds: float
+    ) -> Response:
+        # Imported late, as by any request that is not a plain check.
+        from chalicelib.api.serving import failed  # noqa: PLC0415
+
+        if self._index is not None:
+            self.load(*self._index[ROUTE])
+        operation = getattr(self.routes[ROUTE]["GET"].view_function, "operation")  # noqa: B009 -- ours, beside a function
+        return failed(operation, error, request_id, path, seconds)
 
     def _allow_preflight(self, *paths: str) -> None:
         # Imported late: no other request needs it.

@@ -18,6 +18,7 @@ HEAVY = {"pynamodb", "pydantic", "boto3", "botocore", "stripe"}
         "chalicelib.adapters.aws_failures",
         "chalicelib.adapters.sqs",
         "chalicelib.adapters.system",
+        "chalicelib.api.routing",  # and with it the quick check
         "chalicelib.wiring",
     ],
 )
