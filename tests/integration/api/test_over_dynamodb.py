@@ -13,6 +13,7 @@ from moto import mock_aws
 import app
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
+from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
 from chalicelib.domain.api_keys import Scope
 from infra.local.resources import TABLE_ARGUMENTS
 from infra.local.template import Template
@@ -44,6 +45,7 @@ class OverDynamo(Deployment):
             self.ports,
             store=DynamoStore(clock=self.clock, **where),
             snapshots=DynamoSnapshotReader(**where),
+            usage=DynamoUsageLedger(clock=self.clock, **where),
         )
         self.token = self.new_token(*Scope)
 
