@@ -18,6 +18,7 @@ from chalicelib.domain.errors import (
     ReservationExpiredError,
     ReservationSettledError,
     StoreConflictError,
+    StoreUnavailableError,
     invalid,
 )
 from chalicelib.domain.features import Feature, UsageKind
@@ -231,7 +232,7 @@ def release_reservation(ports: Ports, reservation_id: str) -> Reservation:
             return _release(ports, held)
         except StoreConflictError:
             ports.clock.sleep(_WAIT_SECONDS)
-    raise StoreConflictError("Others count for this customer at the same time.")
+    raise StoreUnavailableError("Too many count for this customer at once.")
 
 
 def _release(ports: Ports, held: Reservation) -> Reservation:

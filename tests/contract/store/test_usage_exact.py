@@ -44,6 +44,7 @@ ACME = CustomerId("acme")
 WORKERS = 200
 CALLS = 3
 SEEDS = range(int(os.environ.get("USAGE_SEEDS", "2")))
+FEWER_SEEDS = range((len(SEEDS) + 1) // 2)
 HOUR = 3_600_000
 
 
@@ -120,11 +121,18 @@ class Site:
 
     def set_limit(self, version: int, limit: int) -> None:
         changed = Put(a_snapshot(version, limit), AtRevision(number=version - 1))
-        until_answered(lambda: self.ports.store.commit(changed))
+
+        def commit() -> None:
+            try:
+                self.ports.store.commit(changed)
+            except StoreConflictError:  # a try whose answer was lost has done it
+                assert self.ports.store.get(Snapshot, ACME) == changed.record
+
+        until_answered(commit)
 
     def counter(self) -> Counter:
         """What a check reads."""
-        hot = self.ports.snapshots.read(ACME, consistent=True)
+        hot = until_answered(lambda: self.ports.snapshots.read(ACME, consistent=True))
         assert hot is not None
         return hot.usage.get("calls", Counter(0, 0))
 
@@ -214,7 +222,7 @@ def test_no_more_is_accepted_than_the_limit_whatever_changes(
     assert len(site.accepted) >= before
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FEWER_SEEDS)
 def test_nothing_is_accepted_by_a_limit_that_is_no_more(
     emulator_world: DynamoWorld, seed: int
 ) -> None:
@@ -245,7 +253,7 @@ def test_nothing_is_accepted_by_a_limit_that_is_no_more(
     assert site.counter().used == len(site.accepted) == 48 * 6
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FEWER_SEEDS)
 def test_reserved_and_used_together_never_exceed_the_limit(
     emulator_world: DynamoWorld, seed: int
 ) -> None:
@@ -280,10 +288,7 @@ def test_reserved_and_used_together_never_exceed_the_limit(
     def watch() -> None:
         nonlocal highest
         while not stop.is_set():
-            hot = site.ports.snapshots.read(ACME, consistent=True)
-            assert hot is not None
-            if "calls" in hot.usage:
-                highest = max(highest, hot.usage["calls"].used)
+            highest = max(highest, site.counter().used)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from chalicelib.domain.decisions import DeniedReason
@@ -9,6 +11,7 @@ from chalicelib.domain.errors import (
     NotFoundError,
     ReservationExpiredError,
     ReservationSettledError,
+    StoreUnavailableError,
 )
 from chalicelib.domain.features import UsageKind
 from chalicelib.domain.ids import CustomerId
@@ -239,3 +242,21 @@ def test_reservation_that_ends_while_it_is_committed_is_refused() -> None:
     with pytest.raises(ReservationExpiredError):
         commit_reservation(world.ports, reservation_id)
     assert used(world) == 10
+
+
+def test_release_that_others_always_overtake_is_unavailable_and_changes_nothing() -> None:
+    world = a_user()
+    reservation_id = booked(world, 4)
+
+    def overtake(_: object) -> None:
+        held = world.store.get(Reservation, reservation_id)
+        assert held is not None
+        key = (Reservation, (reservation_id,))
+        world.store.records[key] = replace(held, revision=held.revision + 1)
+
+    world.store.before_commit = overtake
+    with pytest.raises(StoreUnavailableError):
+        release_reservation(world.ports, reservation_id)
+    world.store.before_commit = None
+    assert used(world) == 4
+    assert release_reservation(world.ports, reservation_id).status is ReservationStatus.RELEASED

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
+from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
 from tests.fakes.system import FakeClock
 from tests.unit.adapters.dynamodb.wire import URL, Scripted, Wire
 
@@ -33,6 +34,11 @@ def store(clock: FakeClock, _credentials: None) -> DynamoStore:
 
 
 @pytest.fixture
+def ledger(clock: FakeClock, _credentials: None) -> DynamoUsageLedger:
+    return DynamoUsageLedger(clock=clock, **WHERE)
+
+
+@pytest.fixture
 def reader(_credentials: None) -> DynamoSnapshotReader:
     return DynamoSnapshotReader(**WHERE)
 
@@ -49,6 +55,12 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def database(store: DynamoStore) -> Callable[..., Wire]:
     """Makes the store's database answer by this script from now on."""
     return lambda *script: _scripted(store._committer._connection.client, script)
+
+
+@pytest.fixture
+def usage_database(ledger: DynamoUsageLedger) -> Callable[..., Wire]:
+    """Makes the ledger's database answer by this script from now on."""
+    return lambda *script: _scripted(ledger._connection.client, script)
 
 
 @pytest.fixture
