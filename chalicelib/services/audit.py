@@ -9,6 +9,7 @@ from chalicelib.ports import Ports
 OPERATION: Final = "operation_id"
 # A retry comes within the day in which its idempotency key lives.
 _RECENT: Final = 100
+TAKEN_OVER: Final = ".converged"
 _BOOKKEEPING: Final = frozenset({"revision", "version", "created_at"})
 
 
@@ -52,9 +53,16 @@ def was_done(ports: Ports, cause: Cause, entity: str, action: str) -> bool:
 
 
 def was_begun(ports: Ports, cause: Cause, entity: str) -> bool:
-    """Whether an earlier try of this very operation has written something about the entity, not too long ago."""
+    """Whether an earlier try of this very operation has written its wish about the entity, not too long ago.
+
+    What it has merely seen and taken over from a provider is no wish.
+    """
     recent = ports.store.list_within(AuditEntry, entity, limit=_RECENT, newest_first=True).items
-    return any(found.metadata.get(OPERATION) == cause.operation_id for found in recent)
+    return any(
+        found.metadata.get(OPERATION) == cause.operation_id
+        and not found.action.endswith(TAKEN_OVER)
+        for found in recent
+    )
 
 
 def plain_fields(value: object) -> dict[str, object] | None:

@@ -142,6 +142,19 @@ def test_cancel_where_the_provider_is_not_able_to_is_not_supported() -> None:
     assert shop.subscriptions() == before
 
 
+@pytest.mark.parametrize("status", [SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED])
+def test_resume_where_the_provider_is_not_able_to_is_not_supported(
+    status: SubscriptionStatus,
+) -> None:
+    shop = a_shop_with("pro")
+    [theirs] = shop.billing.subscriptions
+    end = None if status is SubscriptionStatus.PAUSED else later(days=7)
+    shop.billing.edit_subscription(theirs, status=status, cancel_at=end)
+    with_less_able_provider(shop)
+    with pytest.raises(NotSupportedError):
+        resume(shop)
+
+
 @pytest.mark.parametrize("plan_id", ["free", "pro"])
 def test_resume_takes_the_coming_end_back(plan_id: str) -> None:
     shop = a_shop_with(plan_id)

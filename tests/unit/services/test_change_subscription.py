@@ -1,8 +1,10 @@
 """Changing a running subscription: between plans, periods, add-ons and quantities, from and to what nobody bills."""
 
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +16,7 @@ from chalicelib.domain.errors import (
     InvalidError,
     NotFoundError,
     NotSupportedError,
+    ProviderUnavailableError,
     SubscriptionEndedError,
     VersionConflictError,
     WrongStateError,
@@ -34,8 +37,10 @@ from chalicelib.services.change_subscription import (
 from chalicelib.services.drop_scheduled_change import drop_scheduled_change
 from chalicelib.services.resume_subscription import resume_subscription
 from tests.factories import a_limit, a_price, later
+from tests.fakes.billing import When as Struck
 from tests.fakes.changing import ChangeShop, a_shop_with, assert_survives, with_less_able_provider
-from tests.fakes.world import a_cause
+from tests.fakes.crashes import Interleaving, every_crash, every_fault, schedules
+from tests.fakes.world import World, a_cause
 
 SEATS = FeatureId("seats")
 LATER = ChangeTime.END_OF_PERIOD
@@ -535,3 +540,54 @@ def test_migrate_survives_crashes_and_faults() -> None:
         return migrate_subscription(shop.ports, a_cause(op), held.id, None, Change())
 
     assert_survives(make, migrate)
+
+
+def test_change_from_free_to_paid_survives_crashes_and_faults() -> None:
+    wish = to_plan("team", quantities={SEATS: 3})
+    worlds: list[ChangeShop] = [
+        cast("ChangeShop", shop)
+        for shop in every_crash(lambda: a_shop_with("free"), lambda one: _change(one, wish))
+    ]
+    for shop, _ in every_fault(
+        lambda: a_shop_with("free"),
+        lambda one: _change(one, wish),
+        # What a provider answers to a key for a day stands in the tests of checkouts.
+        whens=(Struck.BEFORE, Struck.AFTER),
+    ):
+        with suppress(ProviderUnavailableError):
+            _change(shop, wish)
+        worlds.append(cast("ChangeShop", shop))
+    for shop in worlds:
+        assert shop.live().plan_id == "free"
+        made = _change(shop, wish).checkout
+        assert made is not None
+        open_ones = [one for one in shop.billing.checkouts.values() if one.status == "open"]
+        assert made.billing_id in {one.billing_id for one in open_ones}
+        shop.billing.pay(made.billing_id or "")
+        shop.reconcile()
+        assert (shop.live().plan_id, shop.live().quantities) == ("team", {SEATS: 3})
+
+
+def _change(shop: World, wish: Change) -> Changed:
+    held = shop.subscriptions()[0]
+    return change_subscription(shop.ports, a_cause("change"), held.id, wish)
+
+
+@pytest.mark.parametrize("plan_id", ["free", "pro"])
+def test_change_of_the_same_version_by_two_is_done_by_one(plan_id: str) -> None:
+    wishes = (to_plan("custom" if plan_id == "free" else "team"), Change(metadata={"by": "two"}))
+    for schedule in schedules(4, 4):
+        shop = a_shop_with(plan_id)
+        held = shop.live()
+
+        def worker(number: int, shop: ChangeShop = shop, held: Subscription = held) -> Changed:
+            cause = a_cause(f"by_{number}")
+            return change_subscription(shop.ports, cause, held.id, wishes[number], held.version)
+
+        race = Interleaving(shop, [partial(worker, 0), partial(worker, 1)])
+        race.run(schedule)
+        failed = [error for error in race.errors if error is not None]
+        assert [type(error) for error in failed] in ([VersionConflictError], [])
+        now = shop.live()
+        done = (now.plan_id != plan_id, now.metadata == {"by": "two"})
+        assert sum(done) == 2 - len(failed) == 1
