@@ -344,7 +344,56 @@ CUSTOMERS: Final = [
     asked("customers?email=" + "x" * 321, "email", "bad_length"),
 ]
 
+GRANT: Final = {"feature_id": "sso", "value": True}
+GRANTS: Final = [
+    bad("customers/acme/grants", GRANT, "feature_id", "unknown_feature", feature_id="ghost"),
+    bad("customers/acme/grants", GRANT, "feature_id", "archived", feature_id="old"),
+    bad("customers/acme/grants", GRANT, "feature_id", "required", absent=("feature_id",)),
+    bad("customers/acme/grants", GRANT, "value", "required", value=3),
+    bad("customers/acme/grants", GRANT, "usage_limit", "not_allowed", usage_limit=3),
+    bad(
+        "customers/acme/grants",
+        GRANT,
+        "expires_at",
+        "out_of_range",
+        expires_at="2020-01-01T00:00:00Z",
+    ),
+    bad("customers/acme/grants", GRANT, "expires_at", "wrong_type", expires_at=5),
+    bad("customers/acme/grants", GRANT, "reason", "bad_length", reason="x" * 501),
+    bad("customers/acme/grants", GRANT, "resource_id", "bad_format", resource_id="a/b"),
+    bad("customers/acme/grants", GRANT, "status", "unknown_field", status="active"),
+    *(
+        bad(
+            "customers/acme/grants",
+            GRANT,
+            "depends_on_feature_id",
+            fault,
+            depends_on_feature_id=one,
+        )
+        for one, fault in (("size", "missing_dependency"), ("sso", "cycle"))
+    ),
+    bad("customers", CUSTOMER, "timezone", "unknown_value", timezone="Mars/Olympus"),
+    bad("customers", CUSTOMER, "timezone", "bad_format", timezone="../UTC"),
+    change("customers/acme", "timezone", "wrong_type", timezone=1),
+    bad("plans", DRAFT, "grace_period_days", "out_of_range", grace_period_days=-1),
+    bad("plans", DRAFT, "grace_period_days", "wrong_type", grace_period_days="1"),
+]
+
+BATCH: Final = {"checks": [{"customer_id": "acme", "feature_id": "sso"}]}
 CHECKS: Final = [
+    bad("entitlements/check", BATCH, "checks", "bad_length", checks=[]),
+    bad("entitlements/check", BATCH, "checks", "bad_length", checks=BATCH["checks"] * 101),
+    bad("entitlements/check", BATCH, "checks", "wrong_type", checks={}),
+    bad(
+        "entitlements/check",
+        BATCH,
+        "checks[0].feature_id",
+        "required",
+        checks=[{"customer_id": "a"}],
+    ),
+    bad("entitlements/check", BATCH, "explain", "wrong_type", explain="true"),
+    asked("customers/acme/entitlements/sso?resource_id=a%2Fb", "resource_id", "bad_format"),
+    asked("customers/acme/entitlements/sso?explain=1", "explain", "wrong_type"),
     *(
         asked(f"customers/acme/entitlements/sso?requested_usage={value}", "requested_usage", fault)
         for value, fault in (
@@ -509,6 +558,7 @@ CASES: Final = [
     *PRICES,
     *PACKAGES,
     *CUSTOMERS,
+    *GRANTS,
     *CHECKS,
     *ORDERS,
     *OPERATING,
