@@ -57,5 +57,5 @@ def get_migration(call: Call[NoBody, NoQuery]) -> MigrationOut:
 def cancel_migration(call: Call[NoBody, NoQuery]) -> MigrationOut:
     """Nobody else is moved; those who were stay moved. One that has ended stays as it ended."""
     return migration_from_domain(
-        migrate_subscribers.cancel_migration(call.ports, call.path["migration_id"])
+        migrate_subscribers.cancel_migration(call.ports, call.cause, call.path["migration_id"])
     )

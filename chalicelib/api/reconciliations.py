@@ -100,7 +100,9 @@ def post_reconciliation(call: Call[ReconciliationIn, NoQuery]) -> Reconciliation
 
     With the `policy` `report` nothing is changed in a provider's catalog; one that is returned keeps its own.
     """
-    return from_domain(start_reconciliation(call.ports, call.cause.actor, call.body.policy))
+    return from_domain(
+        start_reconciliation(call.ports, call.cause.actor, call.body.policy, call.cause)
+    )
 
 
 @endpoint(

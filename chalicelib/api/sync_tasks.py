@@ -116,4 +116,4 @@ def retrieve_sync_task(call: Call[NoBody, NoQuery]) -> SyncTaskOut:
 )
 def retry_sync_task(call: Call[NoBody, NoQuery]) -> SyncTaskOut:
     """A failed or stuck task is pending and on its queue again; a succeeded one stays as it is."""
-    return from_domain(retry_task(call.ports, call.path["task_id"]))
+    return from_domain(retry_task(call.ports, call.cause, call.path["task_id"]))

@@ -13,6 +13,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
+from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.find_customer import find_customer
 from chalicelib.services.settle_duplicates import settle_soon
@@ -119,8 +120,11 @@ def replay_billing_event(ports: Ports, cause: Cause, event_id: str) -> BillingEv
     event = ports.store.get(BillingEvent, event_id)
     if event is None:
         raise NotFoundError("billing_event", event_id)
+    change = {"status": event.status}, {"status": BillingEventStatus.PENDING}
+    entity = f"billing_event:{event_id}"
+    audited = Put(entry(ports, cause, entity, "billing_event.replayed", *change), Absent())
     if event.status in (BillingEventStatus.PROCESSED, BillingEventStatus.FAILED):
-        _mark(ports, event, BillingEventStatus.PENDING, None)
+        _mark(ports, event, BillingEventStatus.PENDING, None, audited)
     return apply_billing_event(ports, cause, event_id)
 
 
@@ -180,11 +184,15 @@ def _moved(
 
 
 def _mark(
-    ports: Ports, event: BillingEvent, status: BillingEventStatus, reason: str | None
+    ports: Ports,
+    event: BillingEvent,
+    status: BillingEventStatus,
+    reason: str | None,
+    *also: Put,
 ) -> BillingEvent:
     marked = _moved(ports, event, status, reason)
     try:
-        ports.store.commit(Put(marked, AtRevision(number=event.revision)))
+        ports.store.commit(Put(marked, AtRevision(number=event.revision)), *also)
     except StoreConflictError:
         return ports.store.get(BillingEvent, event.id) or marked
     return marked

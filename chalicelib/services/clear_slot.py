@@ -98,7 +98,11 @@ def keeping_clear(
 
 
 def claim(
-    ports: Ports, placed: Placed, claimed: CheckoutSession, slot: CheckoutSession | None
+    ports: Ports,
+    placed: Placed,
+    claimed: CheckoutSession,
+    slot: CheckoutSession | None,
+    *also: Put,
 ) -> CheckoutSession:
     """The cleared slot is the claimant's; raises `StoreConflictError` if anything changed since the order was checked.
 
@@ -108,7 +112,7 @@ def claim(
     if slot is not None:
         claimed = replace(claimed, revision=slot.revision + 1)
         condition = AtRevision(number=slot.revision)
-    ports.store.commit(Put(claimed, condition), fence(placed))
+    ports.store.commit(Put(claimed, condition), fence(placed), *also)
     return claimed
 
 

@@ -29,7 +29,8 @@ from chalicelib.domain.migrations import (
 from chalicelib.domain.plans import Package, PackageVersion
 from chalicelib.domain.price_moves import UnmovableError
 from chalicelib.domain.subscribers import SHARDS, Subscriber, shard_key
-from chalicelib.ports import AtRevision, Deadline, Message, Ports, Put, QueueName
+from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName
+from chalicelib.services.audit import entry
 from chalicelib.services.move_subscriber import move_subscriber
 from chalicelib.services.optimistic import retried
 from chalicelib.services.snapshots import published_version
@@ -97,12 +98,17 @@ def continue_migration(
     return run
 
 
-def cancel_migration(ports: Ports, migration_id: str) -> MigrationRun:
+def cancel_migration(ports: Ports, cause: Cause, migration_id: str) -> MigrationRun:
     """Nobody else is moved; those who were stay moved. A run that has ended stays as it ended."""
 
     def attempt() -> MigrationRun:
         run = get_migration(ports, migration_id)
-        return _end(ports, run, MigrationStatus.CANCELED) if run.is_running else run
+        if not run.is_running:
+            return run
+        entity, canceled = f"migration:{migration_id}", MigrationStatus.CANCELED
+        change = {"status": run.status}, {"status": canceled}
+        audited = entry(ports, cause, entity, "migration.canceled", *change)
+        return _end(ports, run, canceled, Put(audited, Absent()))
 
     return retried(attempt)
 
@@ -209,11 +215,12 @@ def _wait(ports: Ports, run: MigrationRun, deadline: Deadline) -> bool:
     return True
 
 
-def _end(ports: Ports, run: MigrationRun, status: MigrationStatus) -> MigrationRun:
-    return _put(ports, replace(run, status=status, wave=(), finished_at=ports.clock.now()))
+def _end(ports: Ports, run: MigrationRun, status: MigrationStatus, *also: Put) -> MigrationRun:
+    ended = replace(run, status=status, wave=(), finished_at=ports.clock.now())
+    return _put(ports, ended, *also)
 
 
-def _put(ports: Ports, run: MigrationRun) -> MigrationRun:
+def _put(ports: Ports, run: MigrationRun, *also: Put) -> MigrationRun:
     stored = replace(run, updated_at=ports.clock.now(), revision=run.revision + 1)
-    ports.store.commit(Put(stored, AtRevision(number=run.revision)))
+    ports.store.commit(Put(stored, AtRevision(number=run.revision)), *also)
     return stored

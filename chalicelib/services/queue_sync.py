@@ -1,10 +1,12 @@
 """The outbox of catalog changes: a task in the change's own commit, and a message that hurries it along."""
 
+from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.errors import NotFoundError, StoreUnavailableError
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.plans import Package
 from chalicelib.domain.sync import SyncedKind, SyncTask, SyncTaskStatus, to_retry
-from chalicelib.ports import AtRevision, Message, Ports, Put, QueueName
+from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
+from chalicelib.services.audit import entry
 
 
 def new_task(ports: Ports, package: Package, reason: str) -> SyncTask:
@@ -37,7 +39,7 @@ def queue_task(ports: Ports, task: SyncTask) -> bool:
     return True
 
 
-def retry_task(ports: Ports, task_id: str) -> SyncTask:
+def retry_task(ports: Ports, cause: Cause, task_id: str) -> SyncTask:
     """The task, if it has not succeeded, is pending and on its queue; raises `NotFoundError`."""
     task = ports.store.get(SyncTask, task_id)
     if task is None:
@@ -45,6 +47,14 @@ def retry_task(ports: Ports, task_id: str) -> SyncTask:
     if task.status is SyncTaskStatus.SUCCEEDED:
         return task
     again = to_retry(task, ports.clock.now())
-    ports.store.commit(Put(again, AtRevision(number=task.revision)))
+    audited = entry(
+        ports,
+        cause,
+        f"sync_task:{task_id}",
+        "sync_task.retried",
+        {"status": task.status, "error": task.error},
+        {"status": again.status, "error": again.error},
+    )
+    ports.store.commit(Put(again, AtRevision(number=task.revision)), Put(audited, Absent()))
     queue_task(ports, again)
     return again

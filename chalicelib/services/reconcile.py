@@ -20,7 +20,8 @@ from chalicelib.domain.reconciliations import (
     Reconciliation,
     ReconciliationStatus,
 )
-from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName
+from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName, Write
+from chalicelib.services.audit import entry
 from chalicelib.services.reconcile_events import events_since
 from chalicelib.services.reconcile_pages import PAGES
 from chalicelib.services.reconcile_parts import Page
@@ -36,11 +37,11 @@ _GIVE_UP: Final = timedelta(hours=1)
 
 
 def start_reconciliation(
-    ports: Ports, trigger: str, policy: DriftPolicy | None = None
+    ports: Ports, trigger: str, policy: DriftPolicy | None = None, cause: Cause | None = None
 ) -> Reconciliation:
     """A run is under way: a new one, or the one that still is. A run that went silent is set going again.
 
-    A new one has this policy, or the environment's; one that is under way keeps its own.
+    A new one has this policy, or the environment's; one that is under way keeps its own. `cause`: somebody asked.
     """
     now = ports.clock.now()
     newest = ports.store.list_within(Reconciliation, limit=1, newest_first=True).items
@@ -60,7 +61,12 @@ def start_reconciliation(
         started_at=now,
         updated_at=now,
     )
-    ports.store.commit(Put(run, Absent()))
+    audited: list[Write] = []
+    if cause is not None:
+        entity, after = f"reconciliation:{run.id}", {"policy": run.policy}
+        made = entry(ports, cause, entity, "reconciliation.started", after=after)
+        audited.append(Put(made, Absent()))
+    ports.store.commit(Put(run, Absent()), *audited)
     _send(ports, run)
     return run
 

@@ -24,6 +24,7 @@ from chalicelib.domain.order_times import refuse_start, tried_days
 from chalicelib.domain.orders import Order
 from chalicelib.domain.references import CHECKOUT_SESSION, Reference
 from chalicelib.ports import (
+    Absent,
     Anyhow,
     AtRevision,
     CheckoutProvider,
@@ -31,6 +32,7 @@ from chalicelib.ports import (
     Ports,
     Put,
 )
+from chalicelib.services.audit import entry
 from chalicelib.services.billed_order import billed_items, subscription_metadata
 from chalicelib.services.choose_provider import choose_checkout
 from chalicelib.services.clear_slot import claim, clear_slot, fence, take_in_payment
@@ -100,8 +102,22 @@ def _try_once(
             # It was paid, and we have not heard of it yet.
             take_in_payment(ports, cause, slot)
             raise StoreConflictError("The customer has paid for an earlier checkout.")
-    session = claim(ports, placed, _new_session(ports, order, placed, provider.name), slot)
+    session = _new_session(ports, order, placed, provider.name)
+    session = claim(ports, placed, session, slot, _audited(ports, cause, session))
     return _remember(ports, placed, session, _open(ports, provider, placed, session, items))
+
+
+def _audited(ports: Ports, cause: Cause, session: CheckoutSession) -> Put:
+    after = {
+        "session_id": session.id,
+        "plan_id": session.plan_id,
+        "plan_version": session.plan_version,
+        "addons": session.addons,
+        "quantities": session.quantities,
+        "currency": session.currency,
+    }
+    entity = f"customer:{session.customer_id}"
+    return Put(entry(ports, cause, entity, "checkout.started", None, after), Absent())
 
 
 def _new_session(

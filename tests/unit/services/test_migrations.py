@@ -322,10 +322,10 @@ def test_worker_without_time_leaves_the_rest_to_the_next() -> None:
 def test_canceled_migration_moves_nobody_else() -> None:
     shop = a_free_shop(*NAMES)
     run = shop.roll_out(FREE)
-    assert cancel_migration(shop.ports, run.id).status is MigrationStatus.CANCELED
+    assert cancel_migration(shop.ports, a_cause(), run.id).status is MigrationStatus.CANCELED
     shop.work()
     assert set(shop.versions("free").values()) == {1}
-    assert cancel_migration(shop.ports, run.id).finished_at == shop.clock.now()
+    assert cancel_migration(shop.ports, a_cause(), run.id).finished_at == shop.clock.now()
 
 
 def test_unknown_migration_is_not_found() -> None:

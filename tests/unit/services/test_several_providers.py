@@ -173,7 +173,7 @@ def test_refusal_is_not_repeated_for_the_sake_of_a_provider_that_was_away() -> N
     assert (task.status, task.error) == (SyncTaskStatus.FAILED, "acmepay: Amount too small.")
     assert len(world.billing.calls) == before
     before = len(world.offline.calls)
-    retry_task(world.ports, TASK)
+    retry_task(world.ports, a_cause(), TASK)
     assert run(world).status is SyncTaskStatus.SUCCEEDED
     assert len(world.offline.calls) == before
 

@@ -32,7 +32,7 @@ from tests.fakes.crashes import (
     overtakings,
     schedules,
 )
-from tests.fakes.world import World, calls_of
+from tests.fakes.world import World, a_cause, calls_of
 
 KEY = "pg_test_plan_pro"
 MONTHLY = a_price("m", 1000)
@@ -229,7 +229,7 @@ def test_sync_refused_for_good_has_failed_and_says_why() -> None:
     assert (link.sync_status, link.error) == (SyncStatus.ERROR, "Amount too small.")
     assert link.lease_owner is None
     assert world.monitor.named("sync_failed")
-    assert retry_task(world.ports, task.id).status is SyncTaskStatus.PENDING
+    assert retry_task(world.ports, a_cause(), task.id).status is SyncTaskStatus.PENDING
     assert run(world).status is SyncTaskStatus.SUCCEEDED
     assert world.link().error is None
 
