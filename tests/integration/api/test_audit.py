@@ -36,6 +36,7 @@ EXEMPT: Final = {
     "POST /v1/reservations/{reservation_id}/commit": "usage has records of its own",
     "POST /v1/reservations/{reservation_id}/release": "usage has records of its own",
     "POST /v1/usage_charges/{charge_id}/retry": "usage has records of its own",
+    "POST /v1/customers/import": "makes customers and converges them, each with its entry",
     "POST /v1/webhooks/stripe": "the event is the record; what it changes is audited as converged",
     "POST /v1/customers/{customer_id}/portal_session": "nothing of ours changes",
     "POST /v1/customer_tokens": "nothing is stored",
