@@ -1,10 +1,13 @@
 """What `chalice deploy` can't say about the functions: how failures of a queue are reported, and the API's address."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
-from infra.deploy.aws import Aws
+from botocore.exceptions import ClientError
+
+from infra.deploy.aws import Aws, code
 from infra.deploy.config import PUBLIC_URL
 from infra.deploy.errors import DeployError
 from infra.deploy.records import Record
@@ -32,11 +35,15 @@ def complete_mappings(aws: Aws, record: Record, functions: Iterable[str]) -> lis
             kept = kept_mapping(mappings, known)
             for mapping in mappings:
                 if mapping["UUID"] != kept["UUID"]:
-                    client.delete_event_source_mapping(UUID=mapping["UUID"])
+                    _once_free(partial(client.delete_event_source_mapping, UUID=mapping["UUID"]))
                     changed.append(f"{function}: removed a second mapping of its queue")
             if REPORT not in kept.get("FunctionResponseTypes", []):
-                client.update_event_source_mapping(
-                    UUID=kept["UUID"], FunctionResponseTypes=[REPORT]
+                _once_free(
+                    partial(
+                        client.update_event_source_mapping,
+                        UUID=kept["UUID"],
+                        FunctionResponseTypes=[REPORT],
+                    )
                 )
                 changed.append(f"{function}: reports single failures")
     return changed
@@ -61,6 +68,20 @@ def complete_addresses(aws: Aws, url: str, functions: Iterable[str]) -> list[str
         _settled(client, name)
         told.append(f"{function}: is reached at {url}")
     return told
+
+
+def _once_free(change: Callable[[], object]) -> None:
+    """The change is made; while a mapping is still being made or changed, Lambda refuses the next change."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        try:
+            change()
+        except ClientError as error:
+            if code(error) != "ResourceInUseException" or time.monotonic() > deadline:
+                raise
+            time.sleep(2)
+        else:
+            return
 
 
 def _settled(client: Any, name: str) -> None:
