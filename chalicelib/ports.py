@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
-from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
+from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.usage import Count, Hold
 from chalicelib.domain.usage import Counter as Counter  # noqa: PLC0414 -- part of `HotRead`: readers find it here
 

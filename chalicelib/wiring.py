@@ -20,9 +20,8 @@ from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
-from chalicelib.domain.customer_tokens import TokenSecret
+from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
-from chalicelib.domain.reconciliations import DriftPolicy, DuplicatePolicy
 from chalicelib.ports import Environment, Ports
 from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
@@ -30,6 +29,7 @@ from chalicelib.telemetry import LogMonitor
 
 if TYPE_CHECKING:
     from chalicelib.domain.billing import ProviderEvent
+    from chalicelib.domain.customer_tokens import TokenSecret
     from chalicelib.ports import (
         BillingProvider,
         Clock,
@@ -222,6 +222,8 @@ class Secrets:
 
     def token_secrets(self) -> tuple[TokenSecret, ...]:
         """What customer tokens are signed with, the one that signs first."""
+        from chalicelib.domain.customer_tokens import TokenSecret  # noqa: PLC0415
+
         try:
             return tuple(
                 TokenSecret(secret.encode())

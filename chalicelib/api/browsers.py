@@ -11,7 +11,7 @@ from typing import Any, Final
 from chalice.app import Chalice, Response
 
 from chalicelib.api import runtime
-from chalicelib.services.idempotency import REPLAYED
+from chalicelib.domain.idempotency import REPLAYED
 
 _EXPOSED: Final = f"ETag, Request-Id, Retry-After, {REPLAYED}"
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, If-None-Match"

@@ -14,8 +14,9 @@ from chalicelib.api.operations import Operation, Text
 from chalicelib.api.problems import Problem
 from chalicelib.api.requests import MAX_BODY_BYTES, MAX_IDEMPOTENCY_KEY_LENGTH
 from chalicelib.api.wire import NoBody
+from chalicelib.domain.idempotency import REPLAYED
 from chalicelib.domain.ids import CHOSEN_ID_PATTERN
-from chalicelib.services.idempotency import KEPT_HOURS, REPLAYED
+from chalicelib.services.idempotency import KEPT_HOURS
 
 Document = dict[str, Any]
 Routes = Mapping[str, Mapping[str, RouteEntry]]

@@ -7,9 +7,9 @@ is registered at once.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 from chalice.app import Chalice, Response
@@ -17,7 +17,8 @@ from chalice.app import Chalice, Response
 from chalicelib.api.quick_check import ROUTE, quick_answer
 from chalicelib.settings import is_chalice_command
 
-INDEX: Final = Path(__file__).with_name("routes.json")
+# Without pathlib, which nothing else of a check imports.
+INDEX: Final = os.path.join(os.path.dirname(__file__), "routes.json")  # noqa: PTH118, PTH120
 Index = Mapping[str, Sequence[str]]
 
 
@@ -95,7 +96,8 @@ def _built_index() -> Index | None:
     if is_chalice_command():
         return None
     try:
-        index: Index = json.loads(INDEX.read_text())
+        with open(INDEX) as file:  # noqa: PTH123
+            index: Index = json.load(file)
     except FileNotFoundError:
         return None
     return index

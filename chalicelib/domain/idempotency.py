@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+# The header that marks an answer which was given before.
+REPLAYED: Final = "Idempotent-Replayed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,26 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from chalicelib.domain.drift_policies import DriftPolicy as DriftPolicy  # noqa: PLC0414 -- readers find it here
+from chalicelib.domain.drift_policies import DuplicatePolicy as DuplicatePolicy  # noqa: PLC0414
+
 
 class DriftAction(StrEnum):
     """What was done about a difference."""
 
     REPAIRED = "repaired"
     REPORTED = "reported"
-
-
-class DriftPolicy(StrEnum):
-    """What is done about a provider's catalog that is not ours any more: made good, or only told of."""
-
-    RESTORE = "restore"
-    REPORT = "report"
-
-
-class DuplicatePolicy(StrEnum):
-    """What is done about a second paid subscription of a product: ended and paid back, or only told of."""
-
-    REFUND = "refund"
-    REPORT = "report"
 
 
 class DriftKind(StrEnum):

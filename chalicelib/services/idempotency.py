@@ -16,14 +16,13 @@ from chalicelib.domain.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
-from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.domain.idempotency import REPLAYED, IdempotencyRecord
 from chalicelib.ports import Absent, AtRevision, Delete, Ports, Put
 
 # No invocation lives longer than this: the API gateway gives up after 29 seconds, the function after 30.
 CLAIM_SECONDS: Final = 60
 KEPT_HOURS: Final = 24
 MAX_STORED_BYTES: Final = 300_000  # an item holds 400 KB
-REPLAYED: Final = "Idempotent-Replayed"
 # Results of executed requests. Others say nothing about the operation: who asks (401, 403), how often (429),
 # or whether we could (5xx).
 _FINAL_REFUSALS: Final = frozenset({404, 409, 422})
