@@ -116,10 +116,10 @@ def preview_subscription(call: Call[PreviewIn, NoQuery]) -> PreviewOut:
             raise invalid("coupon", "not_allowed", "A customer token may not choose this.")
         wish = _of(ChangeIn, body)
         found = preview_change(call.ports, call.cause, body.subscription_id, wish.to_change())
-        return _shown(found, requires_payment=found.way is Way.CHECKOUT)
+        return _shown(found)
     order = _of(OrderIn, body)
     found = preview_order(call.ports, ordered(order, call))
-    return _shown(found, requires_payment=found.now is not None)
+    return _shown(found)
 
 
 def _of(kind: type[M], body: PreviewIn) -> M:
@@ -135,11 +135,11 @@ def _of(kind: type[M], body: PreviewIn) -> M:
         raise from_pydantic(error) from error
 
 
-def _shown(found: Preview, *, requires_payment: bool) -> PreviewOut:
+def _shown(found: Preview) -> PreviewOut:
     differences = found.differences
     return PreviewOut(
         effective_at=found.effective_at,
-        requires_payment=requires_payment,
+        requires_payment=found.way is Way.CHECKOUT,
         currency=found.currency,
         lines=_lines(found.lines),
         amount_due_now=found.now.due if found.now is not None else 0,

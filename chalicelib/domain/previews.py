@@ -50,7 +50,7 @@ class Preview:
     `is_estimate`: these are our figures, and a provider's may add tax and settle a running period.
     """
 
-    way: Way | None
+    way: Way
     effective_at: datetime
     currency: str | None
     now: InvoicePreview | None

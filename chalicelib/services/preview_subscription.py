@@ -32,7 +32,7 @@ from chalicelib.domain.subscription_changes import (
     refuse_change_after_the_end,
 )
 from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus, succeeded
-from chalicelib.ports import ChangePreviews, Ports
+from chalicelib.ports import ChangePreviews, CheckoutProvider, Ports
 from chalicelib.services.alter_subscription import (
     Standing,
     biller,
@@ -41,8 +41,10 @@ from chalicelib.services.alter_subscription import (
     truth_of,
 )
 from chalicelib.services.check_access import usage_of
+from chalicelib.services.choose_provider import choose_seller
 from chalicelib.services.place_order import Placed, place_order, refuse_second
 from chalicelib.services.plan_change import PlannedChange, item_moves, plan_change
+from chalicelib.services.provision_subscription import begins_unpaid
 from chalicelib.services.snapshots import compile_for
 
 _NEW = SubscriptionId("subs_preview")
@@ -51,7 +53,7 @@ _NEW = SubscriptionId("subs_preview")
 def preview_order(ports: Ports, order: Order) -> Preview:
     """What the order would cost and give; raises whatever keeps it from being made."""
     placed = place_order(ports, order)
-    paying = bool(placed.priced.lines)
+    paying = bool(placed.priced.lines) and not begins_unpaid(placed)
     refuse_second(
         placed.subscriptions,
         (placed.priced.plan.product_id, order.resource_id),
@@ -104,7 +106,7 @@ def _of_order(ports: Ports, placed: Placed, order: Order, left: Subscription | N
     first, following = _ordered_invoices(placed, order, moment)
     cheaper = is_downgrade(Way.CHECKOUT, Fraction(0), monthly_of_lines(priced.lines), found)
     return Preview(
-        way=Way.CHECKOUT if left is not None else None,
+        way=_way(ports, placed, order),
         effective_at=start_of(order, moment),
         currency=priced.currency,
         now=first,
@@ -115,6 +117,14 @@ def _of_order(ports: Ports, placed: Placed, order: Order, left: Subscription | N
     )
 
 
+def _way(ports: Ports, placed: Placed, order: Order) -> Way:
+    """Whether something has to be paid on a page before it begins."""
+    if not placed.priced.lines or begins_unpaid(placed):
+        return Way.IN_PLACE
+    seller = choose_seller(ports, order.billing_provider)
+    return Way.CHECKOUT if isinstance(seller, CheckoutProvider) else Way.MOVE
+
+
 def _ordered_invoices(
     placed: Placed, order: Order, moment: datetime
 ) -> tuple[InvoicePreview | None, InvoicePreview | None]:
@@ -122,6 +132,8 @@ def _ordered_invoices(
     if not priced.lines or priced.currency is None or priced.billing_period is None:
         return None, None
     recurring = tuple(line for line in priced.lines if line.price.billing_period is not None)
+    if begins_unpaid(placed):
+        return None, None
     if placed.trial is not None:
         once = tuple(line for line in priced.lines if line.price.billing_period is None)
         first = our_invoice(once, moment, priced.currency, placed.coupon) if once else None

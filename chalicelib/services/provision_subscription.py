@@ -43,7 +43,7 @@ def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisio
         mine = next((held for held in placed.subscriptions if held.id == wanted), None)
         if mine is not None:
             return Provisioned(subscription=mine)
-        is_paying = bool(placed.priced.lines) and not _begins_unpaid(placed)
+        is_paying = bool(placed.priced.lines) and not begins_unpaid(placed)
         refuse_second(
             placed.subscriptions,
             (placed.priced.plan.product_id, order.resource_id),
@@ -66,10 +66,10 @@ def provisioned_id(cause: Cause) -> SubscriptionId:
 def _provide(
     ports: Ports, cause: Cause, order: Order, placed: Placed, wanted: SubscriptionId
 ) -> Provisioned:
-    if placed.coupon is not None and _begins_unpaid(placed):
+    if placed.coupon is not None and begins_unpaid(placed):
         detail = "A trial without payment method takes no coupon: give it to the checkout after it."
         raise invalid(_coupon_param(order), "in_trial", detail)
-    if not placed.priced.lines or _begins_unpaid(placed):
+    if not placed.priced.lines or begins_unpaid(placed):
         return Provisioned(subscription=_grant(ports, cause, order, placed, wanted))
     seller = (
         choose_checkout(ports, None, order.ui_mode)  # no customer writes the own invoice
@@ -138,7 +138,7 @@ def _coupon_param(order: Order) -> str:
     return "coupon" if order.coupon is not None else "promotion_code"
 
 
-def _begins_unpaid(placed: Placed) -> bool:
+def begins_unpaid(placed: Placed) -> bool:
     """Whether it begins with a trial that needs no payment method."""
     return placed.trial is not None and not placed.trial.payment_method_required
 

@@ -68,9 +68,14 @@ def test_preview_order_with_a_trial_is_due_when_that_is_over() -> None:
     trial = Trial(duration=7, unit=TrialUnit.DAY, payment_method_required=True)
     shop.sell("carded", a_price(), trial=trial)
     found = preview_order(shop.ports, an_order("carded"))
-    assert found.now is None
+    assert (found.way, found.now) == (Way.CHECKOUT, None)
     assert found.following is not None
     assert (found.following.at, found.following.due) == (later(days=7), 1000)
+
+
+def test_preview_order_with_a_trial_that_needs_no_card_costs_nothing_and_leads_to_nothing() -> None:
+    found = preview_order(ChangeShop().ports, an_order("tried"))
+    assert (found.way, found.now, found.following) == (Way.IN_PLACE, None, None)
 
 
 def test_preview_order_beside_a_live_subscription_is_refused() -> None:
