@@ -1,7 +1,7 @@
 """Checks on the wire: questions and answers."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,8 @@ from chalicelib.services.check_many import Check
 
 if TYPE_CHECKING:
     from chalicelib.services.explain_access import Explained, Offer
+
+_EPOCH: Final = datetime.fromtimestamp(0, tz=UTC)
 
 
 class ConsistencyQuery(Query):
@@ -199,7 +201,7 @@ def moment(epoch_ms: int | None) -> datetime | None:
 
 def instant(epoch_ms: int) -> datetime:
     """The instant as it is shown."""
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(milliseconds=epoch_ms)
+    return _EPOCH + timedelta(milliseconds=epoch_ms)
 
 
 def _source(source: SourceDocument) -> SourceOut:

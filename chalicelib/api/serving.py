@@ -105,7 +105,7 @@ def _execute(
     body: BaseModel = NoBody()
     if raw and not operation.raw:
         requests.require_json(headers)
-    if not operation.raw:
+    if not operation.raw and operation.method != "GET":
         body = requests.parse_body(operation.body, raw)
     idempotency_key = requests.idempotency_key(headers) if operation.takes_idempotency_key else None
     actor = _actor(caller)

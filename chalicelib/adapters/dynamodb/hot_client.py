@@ -11,15 +11,15 @@ import json
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from chalicelib.adapters.dynamodb.kept_connection import KeptConnection, OddAnswerError
 from chalicelib.adapters.dynamodb.sigv4 import Credentials, Signer
 from chalicelib.ports import Clock
 
 TIMEOUT_SECONDS: Final = 1.0
-_MAX_BODY_BYTES: Final = 1 << 20  # DynamoDB never answers more
 CredentialsSource = Callable[[], Credentials | None]
 
 
@@ -49,7 +49,7 @@ class HotClient:
         }
         self._credentials = credentials
         self._clock = clock
-        self._idle: deque[HTTPConnection] = deque()
+        self._idle: deque[KeptConnection] = deque()
         self._tls: ssl.SSLContext | None = None
 
     def call(self, operation: str, body: bytes) -> Any:  # noqa: ANN401 -- JSON
@@ -75,30 +75,36 @@ class HotClient:
         # use. The call reads, so sending it again on a fresh connection is safe.
         for connection in self._candidates():
             try:
-                connection.request("POST", "/", body, headers)
-                response = connection.getresponse()
-                answer = response.status, _whole(response)
+                answer = connection.post(headers, body)
             except TimeoutError as error:
                 connection.close()
                 raise UnexpectedError("timeout") from error
+            except OddAnswerError as error:
+                connection.close()
+                raise UnexpectedError("odd_answer") from error
             except (OSError, HTTPException):
                 connection.close()
                 continue
-            self._idle.append(connection)
+            if connection.is_reusable:
+                self._idle.append(connection)
+            else:
+                connection.close()
             return answer
         raise UnexpectedError("no_connection")
 
-    def _candidates(self) -> Iterator[HTTPConnection]:
+    def _candidates(self) -> Iterator[KeptConnection]:
         """An idle connection if there is one, then a fresh one."""
         # Taking from a deque is atomic: no two threads get the same connection.
         with contextlib.suppress(IndexError):
             yield self._idle.pop()
+        yield KeptConnection(self._opened())
+
+    def _opened(self) -> HTTPConnection:
         if self._is_tls:
-            yield HTTPSConnection(
+            return HTTPSConnection(
                 self._host, self._port, timeout=TIMEOUT_SECONDS, context=self._tls_context()
             )
-        else:
-            yield HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        return HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
 
     def close(self) -> None:
         """No connection is kept open."""
@@ -118,10 +124,3 @@ def default_endpoint(region: str) -> str:
     """Where DynamoDB is in that region (https://docs.aws.amazon.com/general/latest/gr/ddb.html)."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return f"https://dynamodb.{region}.{suffix}"
-
-
-def _whole(response: HTTPResponse) -> bytes:
-    text = response.read(_MAX_BODY_BYTES + 1)
-    if len(text) > _MAX_BODY_BYTES:
-        raise HTTPException("the answer is larger than any that DynamoDB gives")
-    return text
