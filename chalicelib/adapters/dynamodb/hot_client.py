@@ -37,6 +37,7 @@ class HotClient:
         endpoint_url: str | None,
         credentials: CredentialsSource,
         clock: Clock,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         """No request is made. `credentials` gives None when only the SDK knows where to find some."""
         endpoint = urlsplit(endpoint_url or default_endpoint(region))
@@ -49,6 +50,7 @@ class HotClient:
         }
         self._credentials = credentials
         self._clock = clock
+        self._timeout_seconds = timeout_seconds
         self._idle: deque[KeptConnection] = deque()
         self._tls: ssl.SSLContext | None = None
 
@@ -102,9 +104,9 @@ class HotClient:
     def _opened(self) -> HTTPConnection:
         if self._is_tls:
             return HTTPSConnection(
-                self._host, self._port, timeout=TIMEOUT_SECONDS, context=self._tls_context()
+                self._host, self._port, timeout=self._timeout_seconds, context=self._tls_context()
             )
-        return HTTPConnection(self._host, self._port, timeout=TIMEOUT_SECONDS)
+        return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
 
     def close(self) -> None:
         """No connection is kept open."""

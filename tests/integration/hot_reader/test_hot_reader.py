@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.dynamodb import hot_client
 from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
 from chalicelib.adapters.dynamodb.sigv4 import Credentials
@@ -102,11 +101,20 @@ def engine() -> Iterator[Engine]:
 
 
 class World:
-    def __init__(self, url: str, credentials: Callable[[], Credentials | None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Callable[[], Credentials | None],
+        timeout_seconds: float = 30.0,
+    ) -> None:
         self.ordinary = OrdinaryReader()
         self.monitor = RecordingMonitor()
         self.client = HotClient(
-            region="eu-central-1", endpoint_url=url, credentials=credentials, clock=FakeClock()
+            region="eu-central-1",
+            endpoint_url=url,
+            credentials=credentials,
+            clock=FakeClock(),
+            timeout_seconds=timeout_seconds,
         )
         self.reader = HotSnapshotReader(
             stage="t", client=self.client, fallback=self.ordinary, monitor=self.monitor
@@ -170,11 +178,9 @@ def test_read_with_unexpected_answer_is_done_by_the_ordinary_reader(
     assert (it.ordinary.reads, it.why()) == ([True], [why])
 
 
-def test_read_that_takes_too_long_is_done_by_the_ordinary_reader(
-    engine: Engine, it: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hot_client, "TIMEOUT_SECONDS", 0.05)
-    engine.delay = 0.3
+def test_read_that_takes_too_long_is_done_by_the_ordinary_reader(engine: Engine) -> None:
+    it = World(engine.url, lambda: KEYS, timeout_seconds=0.5)
+    engine.delay = 1.5
     assert it.read() == SLOW
     assert it.why() == ["timeout"]
     engine.delay = 0
