@@ -1,5 +1,7 @@
 """Usage: what was used, reported or asked for in one step with the check."""
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Annotated
 
 from chalice.app import Blueprint
@@ -12,6 +14,7 @@ from chalicelib.api.usage_models import (
     Amount,
     EventIn,
     EventOut,
+    Outcome,
     OutcomesOut,
     Units,
     UsageIn,
@@ -29,6 +32,7 @@ from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Ports
 from chalicelib.services.consume import Consumption, consume
 from chalicelib.services.record_event import UsageEvent, record_event
+from chalicelib.services.report_together import AT_ONCE, report_together
 from chalicelib.services.report_usage import UpdateBehavior, UsageReport, report_usage
 
 bp = Blueprint(__name__)
@@ -82,8 +86,31 @@ def report(call: Call[UsageRequest, NoQuery]) -> UsageAnswer:
     alone = body.model_fields_set - {"usages"}
     if alone:
         raise invalid(min(alone), "not_allowed", "It belongs to a report, in `usages`.")
-    done = outcomes(body.usages, lambda one: _reported(call.ports, one), call.cause.request_id)
+    done = tuple(
+        outcome
+        for group in _groups(body.usages)
+        for outcome in _counted(call.ports, group, call.cause.request_id)
+    )
     return UsageAnswer(OutcomesOut[UsageOut](data=done))
+
+
+def _groups(usages: Sequence[UsageIn]) -> Iterator[Sequence[UsageIn]]:
+    """What follows each other of one customer, as many as can be counted in one step."""
+    for _, found in groupby(usages, key=lambda one: one.customer_id):
+        group = list(found)
+        for first in range(0, len(group), AT_ONCE):
+            yield group[first : first + AT_ONCE]
+
+
+def _counted(
+    ports: Ports, group: Sequence[UsageIn], request_id: str
+) -> tuple[Outcome[UsageOut], ...]:
+    done = report_together(ports, [_wanted(one) for one in group])
+    if done is None:
+        return outcomes(group, lambda one: _reported(ports, one), request_id)
+    return tuple(
+        Outcome[UsageOut](status=200, result=from_reported(one), error=None) for one in done
+    )
 
 
 def _single(body: UsageRequest) -> UsageIn:
@@ -100,7 +127,11 @@ def _single(body: UsageRequest) -> UsageIn:
 
 
 def _reported(ports: Ports, one: UsageIn) -> UsageOut:
-    wanted = UsageReport(
+    return from_reported(report_usage(ports, _wanted(one)))
+
+
+def _wanted(one: UsageIn) -> UsageReport:
+    return UsageReport(
         customer_id=CustomerId(one.customer_id),
         feature_id=one.feature_id,
         value=one.value,
@@ -109,7 +140,6 @@ def _reported(ports: Ports, one: UsageIn) -> UsageOut:
         at=one.timestamp,
         resource_id=one.resource_id,
     )
-    return from_reported(report_usage(ports, wanted))
 
 
 class EventsIn(Wire):

@@ -5,7 +5,7 @@ repetition, and of two that are sent at once one counts.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -116,7 +116,7 @@ def count_once(ports: Ports, claim: Claim, attempt: Callable[[Seen], Counting]) 
         StoreUnavailableError: Too many count for the customer at this moment.
     """
     for wait in _waits(ports):
-        seen = _read(ports, claim.customer_id)
+        seen = read_usage(ports, claim.customer_id)
         try:
             wanted = attempt(seen)
         except DomainError:
@@ -126,29 +126,38 @@ def count_once(ports: Ports, claim: Claim, attempt: Callable[[Seen], Counting]) 
             raise
         if wanted.is_denial:
             return _earlier(ports, claim) or Counted(answer=wanted.answer, record=None)
-        record = _record(claim, wanted, seen.now)
-        told = [
-            event
-            for standing in wanted.standings
-            for event in reached(ports, claim.customer_id, standing, seen.now)
-        ]
         try:
-            ports.usage.commit(
-                wanted.counts,
-                Put(record, Absent()),
-                *wanted.writes,
-                *_charges(ports, seen, claim, wanted),
-                *(Put(event, Absent()) for event in told),
-            )
+            [record] = count_all(ports, seen, [(claim, wanted)])
         except StoreConflictError:
             earlier = _earlier(ports, claim)
             if earlier is not None:
                 return earlier
             ports.clock.sleep(wait)
             continue
-        hurry(ports, told)
         return Counted(answer=wanted.answer, record=record)
     raise StoreUnavailableError("Too many count for this customer at once.")
+
+
+def count_all(
+    ports: Ports, seen: Seen, wanted: Sequence[tuple[Claim, Counting]]
+) -> list[UsageRecord]:
+    """All of it is counted in one step, with its records; raises `StoreConflictError` if one condition fails."""
+    records = [_record(claim, counting, seen.now) for claim, counting in wanted]
+    told = [
+        event
+        for _, counting in wanted
+        for standing in counting.standings
+        for event in reached(ports, seen.customer_id, standing, seen.now)
+    ]
+    ports.usage.commit(
+        [count for _, counting in wanted for count in counting.counts],
+        *(Put(record, Absent()) for record in records),
+        *(write for _, counting in wanted for write in counting.writes),
+        *(write for claim, counting in wanted for write in _charges(ports, seen, claim, counting)),
+        *(Put(event, Absent()) for event in told),
+    )
+    hurry(ports, told)
+    return records
 
 
 def fingerprint_of(*parts: object) -> str:
@@ -156,7 +165,8 @@ def fingerprint_of(*parts: object) -> str:
     return json.dumps(parts, sort_keys=True, default=str)
 
 
-def _read(ports: Ports, customer_id: CustomerId) -> Seen:
+def read_usage(ports: Ports, customer_id: CustomerId) -> Seen:
+    """What one request tells of the customer; raises `NotFoundError`."""
     hot = ports.snapshots.read(customer_id, consistent=True)
     if hot is None:
         raise NotFoundError("customer", customer_id)

@@ -86,13 +86,7 @@ def report_usage(ports: Ports, report: UsageReport) -> Reported:
     feature = reportable_feature(ports, report.feature_id)
     at = report.at or now
     require_timely(at, now)
-    claim = Claim(
-        customer_id=report.customer_id,
-        key=report.key,
-        kind=UsageKey.REPORT,
-        fingerprint=fingerprint_of(report.counter, report.value, report.behavior, report.at),
-        at=at,
-    )
+    claim = claim_of(report, at)
     counted = count_once(ports, claim, lambda seen: _attempt(seen, feature, report))
     if counted.record is None:
         raise AssertionError("a report is never denied")
@@ -104,6 +98,17 @@ def report_usage(ports: Ports, report: UsageReport) -> Reported:
         recorded_at=counted.record.recorded_at,
         state=state,
         is_replay=counted.is_replay,
+    )
+
+
+def claim_of(report: UsageReport, at: datetime) -> Claim:
+    """What the report's key stands for."""
+    return Claim(
+        customer_id=report.customer_id,
+        key=report.key,
+        kind=UsageKey.REPORT,
+        fingerprint=fingerprint_of(report.counter, report.value, report.behavior, report.at),
+        at=at,
     )
 
 
@@ -133,10 +138,15 @@ def require_timely(at: datetime, now: datetime) -> None:
         raise invalid("timestamp", "in_future", "Usage is reported when it was, not before.")
 
 
-def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
+def state_of(seen: Seen, report: UsageReport) -> tuple[Decision, int]:
+    """Where the counter stands, and at which instant."""
     question = replace(STATE, resource_id=report.resource_id)
     # Usage makes a resource known: it counts in the period that it is in from then on.
-    state, now_ms = seen.knowing(report.resource_id).decide(feature.id, question)
+    return seen.knowing(report.resource_id).decide(report.feature_id, question)
+
+
+def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
+    state, now_ms = state_of(seen, report)
     if state.denied_reason is DeniedReason.CUSTOMER_IS_ARCHIVED:
         raise ArchivedError(f"The customer {report.customer_id!r} is archived.")
     at_ms = now_ms if report.at is None else epoch_ms(report.at)
