@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
+from chalicelib.domain.request_rates import USUAL_RATE, RequestRate
 from chalicelib.domain.usage import Count, Hold
 from chalicelib.domain.usage import Counter as Counter  # noqa: PLC0414 -- part of `HotRead`: readers find it here
 
@@ -717,6 +718,7 @@ class Environment:
     has_test_clock: bool = False
     duplicates: DuplicatePolicy = DuplicatePolicy.REFUND
     checkouts_per_minute: int = 5
+    request_rate: RequestRate = USUAL_RATE
     browser_origins: tuple[str, ...] = ()
 
 

@@ -48,6 +48,8 @@ class Settings:
     has_test_clock: bool = False
     duplicates: str = "refund"
     checkouts_per_minute: int = 5
+    requests_per_second: int = 500
+    requests_burst: int = 1000
     browser_origins: tuple[str, ...] = ()
     token_secrets: tuple[str, ...] = ()
     webhook_targets: str = "public"
@@ -105,6 +107,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         token_secrets=_token_secrets(values),
         signing_keys=_signing_keys(values),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
+        requests_per_second=_count(values, "PAYGRADE_REQUESTS_PER_SECOND", "500"),
+        requests_burst=_count(values, "PAYGRADE_REQUESTS_BURST", "1000"),
         webhook_targets=_webhook_targets(values, live=mode == "live"),
     )
 

@@ -22,6 +22,7 @@ from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
+from chalicelib.domain.request_rates import RequestRate
 from chalicelib.ports import Environment, Ports
 from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
@@ -85,6 +86,9 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
             has_test_clock=loaded.has_test_clock,
             duplicates=DuplicatePolicy(loaded.duplicates),
             checkouts_per_minute=loaded.checkouts_per_minute,
+            request_rate=RequestRate(
+                per_second=loaded.requests_per_second, burst=loaded.requests_burst
+            ),
             browser_origins=loaded.browser_origins,
         ),
         store=ChainedStore(store),

@@ -88,7 +88,6 @@ def from_domain(session: CheckoutSession) -> CheckoutSessionOut:
     body=CheckoutCreate,
     answer=CheckoutSessionOut,
     status=201,
-    limited=True,
 )
 def post_checkout_session(call: Call[CheckoutCreate, NoQuery]) -> CheckoutSessionOut:
     """One session for each customer and product: the same order gets the same one, another order replaces it.

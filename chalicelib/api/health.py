@@ -8,6 +8,7 @@ from pydantic import Field
 
 from chalicelib.api import auth, runtime
 from chalicelib.api.http import Call, endpoint
+from chalicelib.api.rate_limits import count_request
 from chalicelib.api.wire import NoBody, NoQuery, Query, Wire
 from chalicelib.domain.api_keys import ApiKey, Scope
 from chalicelib.domain.errors import ForbiddenError
@@ -74,7 +75,11 @@ class EnvironmentOut(Wire):
     summary="Is the API up?",
     answer=Health,
     query=HealthQuery,
-    also={401: "Looking closely needs an API key.", 403: "It needs operations:read."},
+    also={
+        401: "Looking closely needs an API key.",
+        403: "It needs operations:read.",
+        429: "The key asks too often.",
+    },
 )
 def get_health(call: Call[NoBody, HealthQuery]) -> Health:
     """Answers as long as the process is configured; asks neither the database nor a provider.
@@ -89,6 +94,7 @@ def get_health(call: Call[NoBody, HealthQuery]) -> Health:
     caller = auth.authenticate(ports, runtime.keys(), call.headers)
     if not isinstance(caller, ApiKey) or Scope.OPERATIONS_READ not in caller.scopes:
         raise ForbiddenError(f"Looking closely needs the scope {Scope.OPERATIONS_READ.value!r}.")
+    count_request(ports, runtime.buckets(), f"api_key:{caller.id}")
     found = check_health(ports)
     return Health(
         environment=ports.environment.name,

@@ -36,7 +36,6 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
     etag: bool = False,
     raw: bool = False,
     secret_answer: bool = False,
-    limited: bool = False,
     whose: Whose | None = None,
     also: Mapping[int, str] | None = None,
     name: str | None = None,
@@ -59,7 +58,6 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
         raw: The handler reads `call.raw` itself; the body is neither parsed nor its type looked at.
         secret_answer: The answer is never stored, so a repetition is not replayed.
         whose: How the customer of a request is found, if its customer token opens this; None: no such token does.
-        limited: Answers 429 to a customer who asks too often.
         also: Further successful statuses and what they mean.
         name: The operation's id, if the handler's own name is not unique.
         media_type: Of a successful answer that is no model.
@@ -81,7 +79,6 @@ def endpoint(  # noqa: PLR0913 -- an endpoint's whole description stands in one 
             etag=etag,
             raw=raw,
             secret_answer=secret_answer,
-            limited=limited,
             whose=whose,
             also=also or {},
             media_type=media_type,

@@ -243,11 +243,9 @@ def _responses(operation: Operation, refs: Refs) -> Document:
 def _problem_statuses(operation: Operation) -> set[int]:
     statuses = {422, 500, 503, *(status for status in operation.also if status >= _PROBLEM)}
     if operation.scope is not None:
-        statuses |= {401, 403}
+        statuses |= {401, 403, 429}
     named = (*operation.body.model_fields, *operation.query.model_fields)
     names_others = any(name.endswith("_id") for name in named)
-    if operation.limited:
-        statuses |= {429}
     if "{" in operation.path or names_others:
         statuses |= {404}
     if operation.method == "GET":

@@ -75,7 +75,6 @@ class Operation:
     etag: bool
     raw: bool
     secret_answer: bool
-    limited: bool
     whose: "Whose | None"
     also: Mapping[int, str]
     media_type: str

@@ -39,6 +39,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.StoreUnavailableError: (503, "Database unavailable"),
     errors.BusyError: (409, "Busy"),
     errors.TooManyCheckoutsError: (429, "Too many checkouts"),
+    errors.TooManyRequestsError: (429, "Too many requests"),
     errors.InvalidSignatureError: (400, "Invalid signature"),
     errors.MalformedEventError: (400, "Malformed event"),
     errors.SigningNotConfiguredError: (422, "Nothing to sign with"),

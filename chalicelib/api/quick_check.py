@@ -17,6 +17,7 @@ from chalice.app import Response
 from chalicelib.api import runtime
 from chalicelib.api.browsers import cross_origin_headers
 from chalicelib.api.key_check import verified_key
+from chalicelib.api.rate_limits import count_request
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.decisions import Question
 from chalicelib.domain.ids import CustomerId, is_chosen_id
@@ -55,6 +56,7 @@ def quick_answer(event: _Event, failed: _Failed) -> Response | None:
         key = verified_key(ports, runtime.keys(), asked.token)
         if key is None or Scope.CHECK not in key.scopes:
             return None
+        count_request(ports, runtime.buckets(), f"api_key:{key.id}")
         checked = _checked(ports, asked)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the shell knows what to tell of it
         return failed(error, asked.request_id, path, time.perf_counter() - began)

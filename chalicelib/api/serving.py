@@ -18,6 +18,7 @@ from chalicelib.api import auth, requests, runtime
 from chalicelib.api.browsers import cross_origin_headers
 from chalicelib.api.operations import Call, Operation, Reply, Text
 from chalicelib.api.problems import problem_of
+from chalicelib.api.rate_limits import count_request
 from chalicelib.api.wire import NoBody
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import Cause
@@ -98,6 +99,7 @@ def _execute(
     caller: auth.Caller | None = None
     if operation.scope is not None:
         caller = auth.authenticate(ports, runtime.keys(), headers)
+        count_request(ports, runtime.buckets(), _actor(caller))
         auth.admit(caller, operation)
     token = caller if isinstance(caller, CustomerToken) else None
     path = requests.path_values(path_params)

@@ -237,7 +237,6 @@ def delete_scheduled_change(call: Call[SubscriptionVersionIn, NoQuery]) -> Subsc
     summary="Change a subscription",
     body=UpdateIn,
     answer=ChangedOut,
-    limited=True,
 )
 def patch_subscription(call: Call[UpdateIn, NoQuery]) -> ChangedOut:
     """Another plan, period, add-ons, quantities, coupon or metadata, now or with the next period.

@@ -151,7 +151,6 @@ class ProvisioningOut(Wire):
     body=OrderIn,
     answer=ProvisioningOut,
     status=201,
-    limited=True,
     also={200: "Payment is required: send the customer to `checkout_url`."},
 )
 def post_subscription(call: Call[OrderIn, NoQuery]) -> Reply[ProvisioningOut]:

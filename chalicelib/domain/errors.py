@@ -217,6 +217,16 @@ class TooManyCheckoutsError(DomainError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class TooManyRequestsError(DomainError):
+    """The caller sends requests faster than one may; nothing was done. Slow down and repeat it."""
+
+    code = "too_many_requests"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class InvalidSignatureError(DomainError):
     """A webhook delivery is not signed by the provider with a current secret, or is too old or too new."""
 
