@@ -134,7 +134,7 @@ def new_version_reaches_subscribers(cloud: Cloud) -> None:
         "/plans/pro", json={"entitlements": [{"feature_id": "seats", "value": 9}]}
     )
     assert changed.status_code == 200, changed.text
-    publish(cloud, migration="all_customers", effective="immediately")
+    publish(cloud, migration="all_customers", effective="immediate")
     eventually(lambda: check(cloud)["value"] == 9)
     synced(cloud)
 
