@@ -113,7 +113,7 @@ def _asked(event: _Event) -> _Asked | None:
     (consistent,) = given.get("consistent", ("false",))
     (units,) = given.get("requested_usage", ("",))
     if consistent not in ("true", "false") or (
-        "requested_usage" in given and not _UNITS.fullmatch(units)
+        "requested_usage" in given and not _UNITS.fullmatch(str(units))
     ):
         return None
     return _Asked(
