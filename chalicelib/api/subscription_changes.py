@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from pydantic import Field, RootModel
 
 from chalicelib.api.http import Call, endpoint
-from chalicelib.api.orders import AddonIn, Url
+from chalicelib.api.orders import CODE_PATTERN, AddonIn, Url
 from chalicelib.api.subscriptions import ProvisioningOut, SubscriptionOut, from_domain
 from chalicelib.api.wire import (
     ChosenId,
@@ -72,6 +72,9 @@ class ChangeIn(Wire):
     coupon: Annotated[
         ChosenId | None, Field(description="In the place of the one held; null: none any more.")
     ] = None
+    promotion_code: Annotated[
+        str | None, Field(pattern=CODE_PATTERN, description="The coupon by its code.")
+    ] = None
     metadata: MetadataPatch = Field(default_factory=dict)
     effective: Annotated[
         ChangeTime, Field(strict=False, description="At once, or as the next period begins.")
@@ -103,7 +106,8 @@ class ChangeIn(Wire):
             effective=self.effective,
             proration=self.proration,
             coupon=self.coupon,
-            sets_coupon="coupon" in self.model_fields_set,
+            promotion_code=self.promotion_code,
+            sets_coupon=bool({"coupon", "promotion_code"} & self.model_fields_set),
             metadata=self.metadata,
             success_url=self.success_url,
             cancel_url=self.cancel_url,

@@ -50,8 +50,8 @@ class Way(StrEnum):
 class Change:
     """The wish: None leaves it as it is. `addons` are all of them; `quantities` only those that change.
 
-    `plan_version` pins the held plan. `coupon` is looked at with `sets_coupon` only (None: none any more), and
-    `metadata` is merged.
+    `plan_version` pins the held plan. With `sets_coupon` it has the `coupon`, or that of the `promotion_code`
+    (both None: none any more). `metadata` is merged.
     """
 
     plan_id: PackageId | None = None
@@ -63,10 +63,16 @@ class Change:
     effective: ChangeTime = ChangeTime.IMMEDIATE
     proration: Proration = Proration.CREATE
     coupon: str | None = None
+    promotion_code: str | None = None
     sets_coupon: bool = False
     metadata: Mapping[str, str | None] = field(default_factory=dict)
     success_url: str | None = None
     cancel_url: str | None = None
+
+    @property
+    def gives_coupon(self) -> bool:
+        """Whether there will be a coupon that may not be there now."""
+        return self.sets_coupon and (self.coupon is not None or self.promotion_code is not None)
 
     @property
     def is_of_packages(self) -> bool:
@@ -119,6 +125,8 @@ def order_for(
         currency=held.currency,
         addons=wanted,
         quantities={**kept, **change.quantities},
+        coupon=change.coupon if change.sets_coupon else None,
+        promotion_code=change.promotion_code if change.sets_coupon else None,
     )
 
 

@@ -131,7 +131,7 @@ def _carry_out(
 ) -> Changed:
     if plan.way is Way.CHECKOUT:
         return _check_out(ports, cause, now, change, plan)
-    if plan.way is Way.GIVE_UP and change.sets_coupon and change.coupon is not None:
+    if plan.way is Way.GIVE_UP and change.gives_coupon:
         raise invalid("coupon", "nothing_to_pay", "The plan costs nothing to take a coupon off.")
     metadata = merged_metadata(now.stored.metadata, change.metadata)
     if plan.way is Way.IN_PLACE:
@@ -149,7 +149,6 @@ def _check_out(
     """What is to be paid comes by a checkout, or at once from whoever needs none, and ends what nobody bills."""
     order = replace(
         plan.order,
-        coupon=change.coupon,
         trial=False,
         success_url=change.success_url,
         cancel_url=change.cancel_url,
@@ -168,7 +167,7 @@ def _change_ours(
     plan: PlannedChange,
     metadata: Mapping[str, str],
 ) -> Subscription:
-    if change.sets_coupon and change.coupon is not None:
+    if change.gives_coupon:
         raise invalid("coupon", "nothing_to_pay", "Nothing is paid to take a coupon off.")
     after = replace(now.held, metadata=metadata)
     if change.effective is ChangeTime.END_OF_PERIOD and now.held.current_period_end is not None:
@@ -305,4 +304,5 @@ def _wish(change: Change, plan: PlannedChange) -> dict[str, object]:
         "quantities": plan.priced.quantities,
         "billing_period": plan.priced.billing_period,
         "coupon": change.coupon,
+        "promotion_code": change.promotion_code,
     }

@@ -82,9 +82,8 @@ def plan_change(
         moves = line_moves(truth.items, owners, held.product_id, priced.lines)
     way = way_of(held, change, priced)
     coupon = None
-    if change.sets_coupon and change.coupon is not None and way is not Way.CHECKOUT:
-        wished = Order(customer_id=held.customer_id, plan_id=plan.id, coupon=change.coupon)
-        coupon = coupon_of(ports, wished, priced)
+    if change.gives_coupon and way is not Way.CHECKOUT:
+        coupon = coupon_of(ports, order, priced)
     return PlannedChange(
         way=way, order=order, priced=priced, coupon=coupon, truth=truth, owners=owners, moves=moves
     )

@@ -70,7 +70,7 @@ def preview_change(ports: Ports, cause: Cause, subscription_id: str, change: Cha
     truth = truth_of(ports, cause, now) if now.held.provider is not None else None
     plan = plan_change(ports, now.held, now.customer.country, change, truth)
     if plan.way is Way.CHECKOUT:
-        order = replace(plan.order, coupon=change.coupon, trial=False, replaces=now.held.id)
+        order = replace(plan.order, trial=False, replaces=now.held.id)
         return _of_order(ports, place_order(ports, order), order, left=now.held)
     later = change.effective is ChangeTime.END_OF_PERIOD
     moment = ports.clock.now().replace(microsecond=0)

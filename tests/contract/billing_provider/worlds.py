@@ -10,6 +10,7 @@ from chalicelib.adapters.billing.manual.provider import ManualProvider
 from chalicelib.adapters.billing.stripe.provider import StripeProvider
 from chalicelib.domain.billing import (
     ArchivePrice,
+    CheckoutDiscount,
     CheckoutItem,
     CheckoutRequest,
     MirrorProduct,
@@ -105,6 +106,19 @@ class World(Protocol):
 
     def customers(self) -> int:
         """How many living customers there are."""
+
+
+class ChangingWorld(World, Protocol):
+    """The provider changes running subscriptions."""
+
+    def give_coupon(self, duration: str) -> CheckoutDiscount:
+        """There is a coupon of 20 %; returns what it is called."""
+
+    def give_code(self, duration: str) -> CheckoutDiscount:
+        """There is a coupon of 20 % with a promotion code; returns what the code is called."""
+
+    def pass_period(self, subscription_id: str) -> None:
+        """The running period is over, and the next invoice paid."""
 
 
 class RemoteWorld(World, Protocol):
@@ -356,3 +370,21 @@ class StripeWorld:
 
     def customers(self) -> int:
         return len(self.stand_in.account.all("customer"))
+
+    def give_coupon(self, duration: str) -> CheckoutDiscount:
+        made = self._send("POST", "/v1/coupons", {"percent_off": 20, "duration": duration})
+        return CheckoutDiscount(coupon_billing_id=made["id"])
+
+    def give_code(self, duration: str) -> CheckoutDiscount:
+        coupon = self.give_coupon(duration).coupon_billing_id
+        body = {"promotion[type]": "coupon", "promotion[coupon]": coupon}
+        made = self._send("POST", "/v1/promotion_codes", body)
+        return CheckoutDiscount(code_billing_id=made["id"])
+
+    def pass_period(self, subscription_id: str) -> None:
+        held = self.provider.get_subscription(subscription_id)
+        assert held is not None
+        assert held.current_period_end is not None
+        seconds = (held.current_period_end - self.clock.now()).total_seconds() + 1
+        self.clock.sleep(seconds)
+        self._send("POST", "/_stand_in/clock", {"advance_seconds": 0})

@@ -137,6 +137,9 @@ def test_change_from_free_to_paid_is_a_provisioning(front: Shopfront) -> None:
         ({"proration": "some"}, 422, "unknown_value"),
         ({"currency": "eur"}, 422, "unknown_field"),
         ({"plan_id": "none"}, 404, "not_found"),
+        ({"promotion_code": "NONE"}, 422, "unknown_promotion_code"),
+        ({"promotion_code": "no code"}, 422, "bad_format"),
+        ({"coupon": "ten", "promotion_code": "TEN"}, 422, "not_allowed"),
         ({"expected_version": 9}, 409, "version_conflict"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 
 from chalicelib.adapters.billing.manual.provider import ManualProvider
-from chalicelib.domain.errors import NotSupportedError
+from chalicelib.domain.coupons import Coupon, CouponDuration, CouponId
+from chalicelib.domain.errors import InvalidError, NotSupportedError
 from chalicelib.domain.ids import FeatureId, PackageId
 from chalicelib.domain.orders import AddonOrder
 from chalicelib.domain.plans import PackageKind, Trial, TrialUnit
@@ -22,6 +24,7 @@ from chalicelib.services.change_subscription import change_subscription, migrate
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.drop_scheduled_change import drop_scheduled_change
 from chalicelib.services.extend_trial import extend_trial
+from chalicelib.services.manage_coupons import create_coupon
 from chalicelib.services.pause_subscription import pause_subscription
 from chalicelib.services.preview_subscription import preview_change
 from chalicelib.services.provision_subscription import provision_subscription
@@ -266,6 +269,71 @@ def test_extend_trial_at_stripe() -> None:
     assert held.trial_end is not None
     until = held.trial_end + timedelta(days=5)
     assert extend_trial(shop.ports, a_cause("x"), held.id, until).trial_end == until
+
+
+def an_account_with_coupons() -> AtStripe:
+    shop = AtStripe()
+    for key in ("ten", "half"):
+        off = Decimal(10 if key == "ten" else 50)
+        made = Coupon(
+            id=CouponId(key),
+            name=key,
+            percent_off=off,
+            duration=CouponDuration.FOREVER,
+            promotion_code=key.upper(),
+            created_at=shop.clock.now(),
+        )
+        create_coupon(shop.ports, a_cause(key), made)
+    shop.sync()
+    return shop
+
+
+def next_total(shop: AtStripe) -> int:
+    """What Stripe's next invoice comes to."""
+    found = preview_change(shop.ports, a_cause("next"), shop.live().id, Change())
+    assert found.following is not None
+    return found.following.total
+
+
+def test_coupon_at_stripe_is_taken_off_replaced_and_taken_away() -> None:
+    shop = an_account_with_coupons()
+    shop.begin("pro")
+    assert change(shop, Change(sets_coupon=True, coupon="ten"), "a").coupon_id == "ten"
+    assert next_total(shop) == 900
+    assert change(shop, Change(sets_coupon=True, promotion_code="half"), "b").coupon_id == "half"
+    assert next_total(shop) == 500
+    held = change(shop, Change(sets_coupon=True, coupon="half"), "c")
+    assert held.coupon_id == "half"
+    assert sum(one["times_redeemed"] for one in shop.objects("coupon")) == 2
+    assert change(shop, Change(sets_coupon=True), "d").coupon_id is None
+    assert next_total(shop) == 1000
+    again = converge_customer(shop.ports, a_cause("hook"), ACME, "stripe")
+    assert again.drifts == ()
+
+
+def test_coupon_of_an_order_at_stripe_can_be_taken_away() -> None:
+    shop = an_account_with_coupons()
+    assert shop.begin("pro", coupon="ten").coupon_id == "ten"
+    assert change(shop, Change(sets_coupon=True)).coupon_id is None
+    assert next_total(shop) == 1000
+
+
+def test_coupon_at_stripe_comes_with_another_plan() -> None:
+    shop = an_account_with_coupons()
+    shop.begin("pro")
+    held = change(shop, Change(plan_id=PackageId("team"), sets_coupon=True, coupon="half"))
+    assert (held.plan_id, held.coupon_id) == ("team", "half")
+    [theirs] = [one for one in shop.objects("subscription") if one["status"] == "active"]
+    assert len(theirs["discounts"]) == 1
+
+
+def test_coupon_and_code_together_are_refused() -> None:
+    shop = an_account_with_coupons()
+    shop.begin("pro")
+    wish = Change(sets_coupon=True, coupon="ten", promotion_code="HALF")
+    with pytest.raises(InvalidError) as refused:
+        change(shop, wish)
+    assert refused.value.violations[0].param == "promotion_code"
 
 
 def test_coupon_where_nobody_takes_it_off_is_not_supported() -> None:

@@ -56,10 +56,15 @@ def update_params(
     params: dict[str, Any] = {}
     if entries:
         params = {"items": entries, "proration_behavior": _PRORATION[proration]}
-    held = subscription.get("metadata") or {}
-    if any(held.get(key) != value for key, value in metadata.items()):
+    if not tells(subscription, metadata):
         params["metadata"] = dict(metadata)
     return params or None
+
+
+def tells(subscription: Json, metadata: Mapping[str, str]) -> bool:
+    """Whether the subscription carries all of the metadata; an empty value is one that is not there."""
+    held = subscription.get("metadata") or {}
+    return all((held.get(key) or "") == value for key, value in metadata.items())
 
 
 def next_items(items: Sequence[Json], moves: Sequence[ItemMove]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from chalicelib.adapters.billing.stripe.connection import (
 )
 from chalicelib.adapters.billing.stripe.coupons import StripeCoupons
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
+from chalicelib.adapters.billing.stripe.discounts import StripeDiscounts
 from chalicelib.adapters.billing.stripe.foreign import ForeignObjects
 from chalicelib.adapters.billing.stripe.history import StripeHistory
 from chalicelib.adapters.billing.stripe.lifecycle import StripeLifecycle
@@ -26,6 +27,7 @@ from chalicelib.adapters.billing.stripe.throttle import Throttle
 from chalicelib.domain.billing import (
     CatalogStep,
     ChangePreview,
+    CheckoutDiscount,
     CheckoutRequest,
     ObservedProduct,
     ProviderCheckout,
@@ -76,6 +78,7 @@ class StripeProvider:
         self._history = StripeHistory(connection)
         self._moves = StripeMoves(connection, self._customers)
         self._lifecycle = StripeLifecycle(connection, self._customers, self._moves)
+        self._discounts = StripeDiscounts(connection, self._customers)
         self._refunds = StripeRefunds(connection, self._customers)
         self._portal = StripePortal(connection)
         self._previews = StripePreviews(connection, self._customers)
@@ -254,3 +257,14 @@ class StripeProvider:
         """See `TrialChanges`. The key is not needed: a trial's end is a setting."""
         _ = idempotency_key
         return self._lifecycle.set_trial_end(billing_id, until)
+
+    def set_discount(
+        self,
+        billing_id: str,
+        discount: CheckoutDiscount | None,
+        *,
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> ProviderSubscription:
+        """See `SubscriptionDiscounts`."""
+        return self._discounts.set(billing_id, discount, metadata, idempotency_key)

@@ -63,9 +63,15 @@ def subscription_of(value: Json, items: Sequence[Json], url: str | None) -> Prov
 
 
 def _coupons(discounts: Iterable[object]) -> tuple[str, ...]:
-    """The coupons taken off every invoice; up to clover (2025-09-30) a discount held its coupon itself."""
-    sources = (one.get("source") or one for one in discounts if isinstance(one, Mapping))
-    return tuple(sorted(id_of(one["coupon"]) for one in sources if one.get("coupon")))
+    """The coupons taken off every invoice."""
+    found = (coupon_of(one) for one in discounts if isinstance(one, Mapping))
+    return tuple(sorted(one for one in found if one is not None))
+
+
+def coupon_of(discount: Json) -> str | None:
+    """The discount's coupon, which up to clover (2025-09-30) it held itself."""
+    coupon = (discount.get("source") or discount).get("coupon")
+    return id_of(coupon) if coupon else None
 
 
 def _past_due_since(value: Json) -> datetime | None:

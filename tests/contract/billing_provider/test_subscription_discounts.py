@@ -1,0 +1,119 @@
+"""Taking a discount off a running subscription's invoices, for those who can."""
+
+import pytest
+
+from chalicelib.domain.billing import CheckoutDiscount, ProviderSubscription
+from chalicelib.domain.errors import ProviderRefusedError
+from chalicelib.domain.price_moves import Proration
+from chalicelib.ports import ChangePreviews, SubscriptionDiscounts
+from tests.contract.billing_provider.samples import subscribed
+from tests.contract.billing_provider.worlds import ChangingWorld
+
+FULL = 1000 + 3 * 700
+REDUCED = FULL * 80 // 100
+MARK = {"paygrade_coupon_id": "ten"}
+
+
+class Discounted:
+    """A subscription whose discount is changed."""
+
+    def __init__(self, world: ChangingWorld) -> None:
+        if not isinstance(world.provider, SubscriptionDiscounts):
+            pytest.skip("this provider takes nothing off")
+        self.world = world
+        self.discounts: SubscriptionDiscounts = world.provider
+        self.held = subscribed(world)
+
+    def set(
+        self, discount: CheckoutDiscount | None, mark: str = "ten", key: str = "discount"
+    ) -> ProviderSubscription:
+        return self.discounts.set_discount(
+            self.held.billing_id,
+            discount,
+            metadata={"paygrade_coupon_id": mark},
+            idempotency_key=key,
+        )
+
+    def next_total(self) -> int:
+        """What the next invoice comes to."""
+        assert isinstance(self.world.provider, ChangePreviews)
+        told = self.world.provider.preview_moves(
+            self.held.billing_id, (), proration=Proration.NONE, at_period_end=True
+        )
+        assert told.following is not None
+        return told.following.total
+
+
+@pytest.fixture
+def discounted(changing_world: ChangingWorld) -> Discounted:
+    return Discounted(changing_world)
+
+
+def test_discount_set_is_taken_off_what_comes(discounted: Discounted) -> None:
+    assert discounted.next_total() == FULL
+    coupon = discounted.world.give_coupon("forever")
+    now = discounted.set(coupon)
+    assert now.coupons == (coupon.coupon_billing_id,)
+    assert now.metadata == {**discounted.held.metadata, **MARK}
+    assert now.items == discounted.held.items
+    assert discounted.next_total() == REDUCED
+    assert discounted.set(coupon) == now
+    assert discounted.set(coupon, key="another wish") == now
+    assert discounted.world.provider.get_subscription(now.billing_id) == now
+
+
+def test_discount_by_code_is_taken_off_what_comes(discounted: Discounted) -> None:
+    code = discounted.world.give_code("forever")
+    now = discounted.set(code)
+    assert len(now.coupons) == 1
+    assert discounted.next_total() == REDUCED
+    assert discounted.set(code, key="another wish") == now
+
+
+def test_discount_set_takes_the_place_of_another(discounted: Discounted) -> None:
+    discounted.set(discounted.world.give_coupon("forever"))
+    other = discounted.world.give_coupon("forever")
+    now = discounted.set(other, mark="other", key="other")
+    assert now.coupons == (other.coupon_billing_id,)
+    assert now.metadata["paygrade_coupon_id"] == "other"
+    assert discounted.next_total() == REDUCED
+
+
+def test_discount_removed_is_gone_with_its_mark(discounted: Discounted) -> None:
+    discounted.set(discounted.world.give_coupon("forever"))
+    now = discounted.set(None, mark="", key="none")
+    assert now.coupons == ()
+    assert now.metadata == discounted.held.metadata
+    assert discounted.next_total() == FULL
+    assert discounted.set(None, mark="", key="none") == now
+    assert discounted.set(None, mark="", key="once more") == now
+
+
+def test_discount_used_up_does_not_come_back_with_a_repetition(discounted: Discounted) -> None:
+    once = discounted.world.give_coupon("once")
+    end = discounted.held.current_period_end
+    assert end is not None
+    discounted.world.clock.sleep((end - discounted.world.clock.now()).total_seconds() - 3600)
+    discounted.set(once)
+    assert discounted.next_total() == REDUCED
+    discounted.world.pass_period(discounted.held.billing_id)
+    assert discounted.next_total() == FULL
+    discounted.set(once)
+    assert discounted.next_total() == FULL
+    discounted.set(once, key="another wish")
+    assert discounted.next_total() == REDUCED
+
+
+def test_discount_of_nobody_is_refused(discounted: Discounted) -> None:
+    with pytest.raises(ProviderRefusedError):
+        discounted.set(CheckoutDiscount(coupon_billing_id="coupon_none"))
+    with pytest.raises(ProviderRefusedError):
+        discounted.set(CheckoutDiscount(code_billing_id="promo_none"))
+    assert discounted.next_total() == FULL
+
+
+def test_discount_of_an_ended_subscription_is_refused(discounted: Discounted) -> None:
+    coupon = discounted.world.give_coupon("forever")
+    discounted.world.cancel(discounted.held.billing_id)
+    with pytest.raises(ProviderRefusedError):
+        discounted.set(coupon)
