@@ -144,8 +144,8 @@ class Stage:
         shutil.rmtree(self.root / "build", ignore_errors=True)
 
 
-def new_stage(folder: Path, stripe_url: str) -> Stage:
+def new_stage(folder: Path, stripe_url: str, **more: str) -> Stage:
     stage = f"t{uuid.uuid4().hex[:8]}"
-    root = checkout(folder / "checkout", stage, {"STRIPE_API_BASE": stripe_url})
+    root = checkout(folder / "checkout", stage, {"STRIPE_API_BASE": stripe_url, **more})
     tools = Tools(build=quick_build, chalice=(sys.executable, str(CHALICE)), poll_seconds=0.1)
     return Stage(root, connect(stage, region=None, profile=None), tools)
