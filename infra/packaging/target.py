@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from platform import machine
 from typing import Final
 
 from infra.packaging.errors import PackagingError
@@ -24,6 +25,11 @@ class Architecture(StrEnum):
 def running_python() -> str:
     """The version of this interpreter, as in `3.12`."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def this_machine() -> Architecture:
+    """The processor that this runs on."""
+    return Architecture.ARM64 if machine() in ("aarch64", "arm64") else Architecture.X86_64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +54,11 @@ class Target:
 
     def platform_tags(self) -> list[str]:
         """What pip may take; it wants every older glibc named, too."""
-        machine = "aarch64" if self.architecture is Architecture.ARM64 else "x86_64"
+        processor = "aarch64" if self.architecture is Architecture.ARM64 else "x86_64"
         major, minor = self.python_version.split(".")
         new = (int(major), int(minor)) >= _FIRST_PYTHON_ON_AL2023
         newest = _GLIBC_OF_AL2023 if new else _GLIBC_OF_AL2
-        tags = [f"manylinux_2_{glibc}_{machine}" for glibc in range(newest, _OLDEST_GLIBC - 1, -1)]
-        return [*tags, f"manylinux2014_{machine}"]
+        tags = [
+            f"manylinux_2_{glibc}_{processor}" for glibc in range(newest, _OLDEST_GLIBC - 1, -1)
+        ]
+        return [*tags, f"manylinux2014_{processor}"]

@@ -11,7 +11,6 @@ database is emulated on loopback, so the ratios mean something and the milliseco
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import tempfile
@@ -30,7 +29,7 @@ from infra.local.lambda_events import scheduled_event
 from infra.local.ports import free_port
 from infra.local.resources import ensure_resources
 from infra.packaging.build import build
-from infra.packaging.target import Architecture, running_python
+from infra.packaging.target import running_python, this_machine
 from tests.benchmarks.bench_stage import (
     STAGE,
     check_event,
@@ -129,10 +128,8 @@ def measure(task_root: Path, name: str, subject: Subject, variables: Mapping[str
 
 def unpacked(folder: Path) -> Path:
     """The package as it lies in /var/task, with the two yardsticks' handlers beside it."""
-    machine = platform.machine()
-    architecture = Architecture.ARM64 if machine in ("aarch64", "arm64") else Architecture.X86_64
     made = build(
-        ROOT, folder / "project", architecture=architecture, python_version=running_python()
+        ROOT, folder / "project", architecture=this_machine(), python_version=running_python()
     )
     task_root = folder / "task"
     shutil.unpack_archive(made.zip, task_root)

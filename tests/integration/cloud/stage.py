@@ -15,7 +15,8 @@ from infra.deploy.removal import destroy
 from infra.deploy.secrets import STRIPE_KEY, WEBHOOK_SECRETS, Secrets
 from infra.deploy.webhook import of_stage
 from infra.packaging.build import MARKER
-from tests.integration.deploy.checkout import CHALICE, HERE, ROOT
+from infra.packaging.target import this_machine
+from tests.integration.deploy.checkout import CHALICE, ROOT
 
 KEY: Final = "sk_test_deployer"
 IGNORED: Final = shutil.ignore_patterns("__pycache__", "deployed", "deployments", "policy-*")
@@ -45,7 +46,7 @@ def checkout(folder: Path, stage: str, variables: dict[str, str]) -> Path:
     (folder / ".cache").symlink_to((ROOT / ".cache").resolve())
     path = folder / ".chalice" / "config.json"
     document = json.loads(path.read_text())
-    document["lambda_architecture"] = str(HERE)
+    document["lambda_architecture"] = str(this_machine())
     text = json.dumps(document["stages"]["dev"])
     for mark in ("policy-dev-", "/paygrade/dev/"):
         text = text.replace(mark, mark.replace("dev", stage))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -12,13 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.packaging.build import Report, build
-from infra.packaging.target import Architecture, running_python
+from infra.packaging.target import running_python, this_machine
 
 ROOT: Final = Path(__file__).parents[3]
 CHALICE: Final = Path(__file__).with_name("chalice_without_naps.py")
-HERE: Final = (
-    Architecture.ARM64 if platform.machine() in ("aarch64", "arm64") else Architecture.X86_64
-)
 # Permissions are not enforced by the emulator; that those of each function suffice is tested elsewhere.
 POLICY: Final = {
     "Version": "2012-10-17",
@@ -67,7 +63,7 @@ class Checkout:
         self.built = build(
             self.folder,
             self.folder / name,
-            architecture=HERE,
+            architecture=this_machine(),
             python_version=running_python(),
         )
         return self.built

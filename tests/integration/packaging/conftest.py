@@ -1,6 +1,5 @@
 """One package for this machine's processor, built from this checkout."""
 
-import platform
 import shutil
 import zipfile
 from pathlib import Path
@@ -9,12 +8,10 @@ from typing import Final
 import pytest
 
 from infra.packaging.build import Report, build
-from infra.packaging.target import Architecture, running_python
+from infra.packaging.target import running_python, this_machine
 
 ROOT: Final = Path(__file__).parents[3]
-HERE: Final = (
-    Architecture.ARM64 if platform.machine() in ("aarch64", "arm64") else Architecture.X86_64
-)
+HERE: Final = this_machine()
 
 
 @pytest.fixture(scope="session")
