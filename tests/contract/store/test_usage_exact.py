@@ -36,6 +36,7 @@ from tests.contract.store.threads import at_once
 from tests.contract.store.worlds import REGION, START, DynamoWorld
 from tests.factories import a_feature
 from tests.fakes.world import World as Fakes
+from tests.whole import WHOLE
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +44,7 @@ T = TypeVar("T")
 ACME = CustomerId("acme")
 WORKERS = 200
 CALLS = 3
-SEEDS = range(int(os.environ.get("USAGE_SEEDS", "2")))
+SEEDS = range(int(os.environ.get("USAGE_SEEDS", "20" if WHOLE else "2")))
 FEWER_SEEDS = range((len(SEEDS) + 1) // 2)
 HOUR = 3_600_000
 

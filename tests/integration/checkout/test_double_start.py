@@ -33,8 +33,9 @@ from tests.factories import ACME, a_price
 from tests.fakes.stripe_shop import StripeShop
 from tests.fakes.world import a_cause, an_order
 from tests.integration.conftest import Aws
+from tests.whole import WHOLE
 
-SEEDS: Final = range(int(os.environ.get("DOUBLE_START_SEEDS", "2")))
+SEEDS: Final = range(int(os.environ.get("DOUBLE_START_SEEDS", "20" if WHOLE else "2")))
 STARTS: Final = 50
 # What a caller may be told instead of a session: come again. Nothing else.
 COME_AGAIN: Final = (BusyError, StoreConflictError, StoreUnavailableError)

@@ -27,8 +27,9 @@ from chalicelib.services.sweep import sweep
 from infra.local.stripe_stand_in import Request
 from infra.local.stripe_stand_in.in_process import TEST_KEY
 from tests.integration.world import StripeDeployment
+from tests.whole import WHOLE
 
-IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+IS_LONG = WHOLE or os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PLANS = st.sampled_from(["basic", "pro"])
 AMOUNTS = st.sampled_from([900, 1500])
 PERIODS = st.lists(st.sampled_from(["month", "year"]), min_size=1, max_size=2, unique=True)
