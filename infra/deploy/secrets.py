@@ -30,10 +30,6 @@ class Secrets:
         self._variables = variables
         self._live = live
 
-    def names(self) -> list[str]:
-        """The settings whose values are kept as secrets."""
-        return [name for name, value in self._variables.items() if is_reference(value)]
-
     def where(self, name: str) -> str:
         """The reference of the setting.
 

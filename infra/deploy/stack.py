@@ -55,11 +55,6 @@ class Stack:
         found = self._describe()
         return None if found is None else str(found["StackStatus"])
 
-    def outputs(self) -> dict[str, str]:
-        """The outputs by name; empty without a stack."""
-        found = self._describe() or {}
-        return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
-
     def diff(self, alarm_topic: str | None = None) -> list[Change]:
         """What `deploy` would change; nothing has changed."""
         is_new = self._settled() in (None, "REVIEW_IN_PROGRESS")
@@ -69,9 +64,8 @@ class Stack:
         changes = list(self._changes(change_set))
         self._client.delete_change_set(ChangeSetName=change_set, StackName=self._name)
         if is_new:
-            self._client.delete_stack(
-                StackName=self._name
-            )  # an empty shell, left by its change set
+            # An empty shell, left by its change set.
+            self._client.delete_stack(StackName=self._name)
         return changes
 
     def deploy(self, alarm_topic: str | None = None) -> list[Change]:
