@@ -44,6 +44,12 @@ class StageConfig:
         return str(own or self.document.get("lambda_architecture", "x86_64"))
 
     @property
+    def gateway_stage(self) -> str:
+        """What API Gateway calls the stage."""
+        own = self.document["stages"][self.stage].get("api_gateway_stage")
+        return str(own or self.document.get("api_gateway_stage", "api"))
+
+    @property
     def xray(self) -> bool:
         """Whether the functions are traced."""
         own = self.document["stages"][self.stage].get("xray", self.document.get("xray", False))

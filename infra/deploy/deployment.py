@@ -21,6 +21,7 @@ from infra.deploy.recovery import recovered
 from infra.deploy.secrets import STRIPE_KEY, WEBHOOK_SECRETS, Secrets
 from infra.deploy.smoke import smoke_test
 from infra.deploy.stack import Stack, Tell
+from infra.deploy.throttle import Throttle, complete_throttle
 from infra.deploy.webhook import of_stage
 
 # Makes the project that Chalice deploys: from the checkout, in the folder, for the processor.
@@ -125,6 +126,7 @@ class Deployment:
                 self._step("functions", lambda: self._deploy_functions(records))
                 record = json.loads(self._record_path.read_text())
                 self._step("queues", lambda: complete_mappings(self._aws, record, GRANTS))
+                self._step("throttle", lambda: self._complete_throttle(record))
                 self.report.url = self._address(record)
                 self._step("address", lambda: self._complete_addresses(self.report.url))
                 webhook = of_stage(self._aws, self._config) if self._options.webhook else None
@@ -143,6 +145,7 @@ class Deployment:
 
     def _preflight(self) -> None:
         """What would fail only at run time is refused before anything is touched."""
+        Throttle.read(self._config.variables)
         if not self._config.has_stripe:
             return
         key = self._secrets.read(STRIPE_KEY)
@@ -206,6 +209,10 @@ class Deployment:
             write(self._record_path, after)
             records.save(after)
         return [f"made {name}" for name in sorted(_known(after) - before)]
+
+    def _complete_throttle(self, record: Record) -> list[str]:
+        throttle = Throttle.read(self._config.variables)
+        return complete_throttle(self._aws, record, self._config.gateway_stage, throttle)
 
     def _complete_addresses(self, url: str) -> list[str]:
         return complete_addresses(self._aws, url, GRANTS)

@@ -14,6 +14,7 @@ from infra.deploy.errors import DeployError
 from infra.deploy.functions import REPORT, complete_mappings
 from infra.deploy.policies import GRANTS
 from infra.deploy.removal import data_of, refuse_live_data
+from infra.deploy.throttle import Throttle, complete_throttle
 from infra.deploy.webhook import event_types
 from infra.local.environment import aws_variables, variables
 from infra.local.ports import free_port
@@ -69,6 +70,7 @@ def test_deployed_once_is_complete_deployed_twice_is_the_same_and_destroyed_is_g
     assert {tuple(one["FunctionResponseTypes"]) for one in mappings} == {(REPORT,)}
     for function in functions.values():
         assert function["Environment"]["Variables"]["PAYGRADE_PUBLIC_URL"] == report.url
+    assert_throttled(stage, apis[0])
     roles = {function["Role"] for function in functions.values()}
     assert len(roles) == len(functions)
     (endpoint,) = endpoints(stripe)
@@ -96,6 +98,21 @@ def test_deployed_once_is_complete_deployed_twice_is_the_same_and_destroyed_is_g
     assert [one["UUID"] for one in stage.mappings()] == [one["UUID"] for one in mappings]
 
     assert_destroyed(stage, stripe)
+
+
+def assert_throttled(stage: Stage, api: str) -> None:
+    def settings() -> tuple[float, int]:
+        client = stage.aws.client("apigateway")
+        found = client.get_stage(restApiId=api, stageName=stage.aws.place.stage)
+        of_all = found["methodSettings"]["*/*"]
+        return of_all["throttlingRateLimit"], of_all["throttlingBurstLimit"]
+
+    assert settings() == (1000, 2000)
+    place = (stage.aws, stage.record(), stage.aws.place.stage)
+    assert len(complete_throttle(*place, Throttle(per_second=5, burst=7))) == 1
+    assert settings() == (5, 7)
+    complete_throttle(*place, Throttle())
+    assert complete_throttle(*place, Throttle()) == []
 
 
 def assert_destroyed(stage: Stage, stripe: StandInServer) -> None:

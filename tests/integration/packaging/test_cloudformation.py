@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from chalicelib.ports import QueueName
+from infra.deploy.throttle import Throttle
 from tests.integration.deploy.checkout import ROOT, Checkout
 
 STAGE = "packaged"
@@ -60,6 +61,18 @@ def test_every_queue_reports_failures_one_by_one(functions: dict[str, Any]) -> N
     assert sources.keys() == {f"paygrade-{STAGE}-{queue}.fifo" for queue in QueueName}
     for queue, source in sources.items():
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"], queue
+
+
+def test_gateway_is_throttled_and_says_when_to_come_back(template: Path) -> None:
+    api = yaml.safe_load(template.read_text())["Resources"]["RestAPI"]["Properties"]
+    (of_all,) = api["MethodSettings"]
+    assert (of_all["HttpMethod"], of_all["ResourcePath"]) == ("*", "/*")
+    limits = Throttle(
+        per_second=of_all["ThrottlingRateLimit"], burst=of_all["ThrottlingBurstLimit"]
+    )
+    assert limits == Throttle()
+    headers = api["GatewayResponses"]["THROTTLED"]["ResponseParameters"]["Headers"]
+    assert headers == {"Retry-After": "'1'"}
 
 
 def test_additions_make_no_function_of_their_own(functions: dict[str, Any]) -> None:
