@@ -585,7 +585,10 @@ class CustomerSource(Protocol):
     """The ability to tell of every customer, whoever made it."""
 
     def list_customers(self, cursor: str | None, limit: int) -> ListedCustomers:
-        """At most `limit` of those that are not deleted, page by page, in an order that new ones do not change."""
+        """At most `limit` of those that are not deleted, page by page, in an order that new ones do not change.
+
+        Raises `InvalidError` for a cursor that leads nowhere.
+        """
         ...
 
 

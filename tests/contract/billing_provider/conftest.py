@@ -7,6 +7,7 @@ from tests.contract.billing_provider.worlds import (
     DirectWorld,
     EmbeddedWorld,
     FakeDirectWorld,
+    FakeTellingWorld,
     FakeWorld,
     ManualWorld,
     PortalWorld,
@@ -29,6 +30,12 @@ def world(request: pytest.FixtureRequest) -> World:
     params=[FakeWorld, FakeDirectWorld, StripeWorld], ids=["fake", "fake_direct", "stripe"]
 )
 def remote_world(request: pytest.FixtureRequest) -> RemoteWorld:
+    made: RemoteWorld = request.param()
+    return made
+
+
+@pytest.fixture(params=[FakeTellingWorld, StripeWorld], ids=["fake", "stripe"])
+def telling_world(request: pytest.FixtureRequest) -> RemoteWorld:
     made: RemoteWorld = request.param()
     return made
 

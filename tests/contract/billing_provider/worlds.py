@@ -30,6 +30,7 @@ from infra.local.stripe_stand_in.core import StandIn
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessClient
 from infra.local.stripe_stand_in.wire import Request
 from tests.fakes.billing import FakeBillingProvider, FakeDirectProvider, FakeProvider, When
+from tests.fakes.listing import SourceProvider
 from tests.fakes.store import InMemoryStore
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -211,9 +212,11 @@ class FakePeople:
 class FakeWorld(FakePeople):
     """The provider of the service tests."""
 
+    makes: type[FakeBillingProvider] = FakeBillingProvider
+
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.provider = FakeBillingProvider(self.clock)
+        self.provider = self.makes(self.clock)
         super().__init__(self.provider)
 
     def subscribe(self, customer_id: str, items: Sequence[CheckoutItem], key: str) -> str:
@@ -229,6 +232,12 @@ class FakeWorld(FakePeople):
 
     def decline(self, checkout_id: str) -> None:
         self.provider.decline(checkout_id)
+
+
+class FakeTellingWorld(FakeWorld):
+    """The provider of the service tests that tells of its customers."""
+
+    makes = SourceProvider
 
 
 class FakeDirectWorld(FakePeople):

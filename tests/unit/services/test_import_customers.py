@@ -1,12 +1,12 @@
 """Taking over what a provider has already: whose each customer is, in slices, as often as one likes."""
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from chalicelib.domain.billing import ListedCustomer, ListedCustomers, ProviderCustomer
+from chalicelib.domain.billing import ProviderCustomer
 from chalicelib.domain.customer_import import ImportAction, ImportedCustomer
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
@@ -15,33 +15,19 @@ from chalicelib.domain.errors import (
     NotSupportedError,
 )
 from chalicelib.domain.subscriptions import SubscriptionStatus
-from chalicelib.ports import CustomerSource, Providers
+from chalicelib.ports import Providers
 from chalicelib.services.import_customers import CustomerImport, import_customers
-from tests.factories import a_provider_subscription
+from tests.factories import a_price, a_provider_subscription
 from tests.fakes.billing import FakeDirectProvider, FakeProviders
 from tests.fakes.changing import ChangeShop
 from tests.fakes.crashes import every_crash
+from tests.fakes.listing import SourceProvider
 from tests.fakes.moving import MovingProvider
+from tests.fakes.stripe_shop import StripeShop
 from tests.fakes.world import World, a_cause
 
 DRY = CustomerImport()
 APPLY = CustomerImport(dry_run=False)
-
-
-@dataclass(slots=True)
-class SourceProvider(MovingProvider, CustomerSource):
-    """It tells of its customers, in the order in which they were made."""
-
-    people: dict[str, ListedCustomer] = field(default_factory=dict)
-
-    def list_customers(self, cursor: str | None, limit: int) -> ListedCustomers:
-        self._read("list_customers", cursor, limit)
-        ids = list(self.people)
-        start = ids.index(cursor) + 1 if cursor is not None else 0
-        chosen = ids[start : start + limit]
-        following = chosen[-1] if start + limit < len(ids) else None
-        people = tuple(self.people[key] for key in chosen)
-        return ListedCustomers(customers=people, next_cursor=following)
 
 
 class Foreign(ChangeShop):
@@ -69,9 +55,8 @@ class Foreign(ChangeShop):
         """Somebody there; with prices a subscriber."""
         customer = ProviderCustomer(billing_id=billing_id, url=None, metadata=metadata)
         self.billing.customers[billing_id] = customer
-        self.source.people[billing_id] = ListedCustomer(
-            customer=customer, email=email, name=billing_id.title(), currency="usd"
-        )
+        self.billing.customer_details[billing_id] = (billing_id.title(), email)
+        self.source.currencies[billing_id] = "usd"
         if prices:
             subscription = a_provider_subscription(
                 f"sub_{billing_id}", prices, customer_billing_id=billing_id
@@ -187,6 +172,47 @@ def test_import_by_another_metadata_key() -> None:
     shop.person("cus_1", tenant="t1")
     found = run(shop, replace(APPLY, id_key="tenant"))
     assert found["cus_1"].customer_id == "t1"
+
+
+def test_import_from_stripe_finds_everybody_by_metadata_and_address() -> None:
+    shop = StripeShop()
+    shop.sell("pro", a_price())
+    shop.customer("known", email="known@mail.example")
+    made = {
+        email: shop.send("POST", "/v1/customers", {"email": email, "name": "N", **metadata})["id"]
+        for email, metadata in (
+            ("known@mail.example", {}),
+            ("new@mail.example", {"metadata[customer_id]": "new"}),
+            ("gone@mail.example", {}),
+            ("idle@mail.example", {}),
+        )
+    }
+    method = shop.send("POST", "/v1/payment_methods", {"type": "card", "card[token]": "tok_visa"})
+    paying = made["known@mail.example"]
+    shop.send("POST", f"/v1/payment_methods/{method['id']}/attach", {"customer": paying})
+    [price] = shop.objects("price")
+    body = {
+        "customer": paying,
+        "items[0][price]": price["id"],
+        "default_payment_method": method["id"],
+    }
+    shop.send("POST", "/v1/subscriptions", body)
+    shop.send("DELETE", f"/v1/customers/{made['gone@mail.example']}")
+    idle = made["idle@mail.example"]
+    wanted = {
+        paying: (ImportAction.LINK, "known", None, 1),
+        made["new@mail.example"]: (ImportAction.CREATE, "new", None, 0),
+        idle: (ImportAction.CREATE, idle, None, 0),
+    }
+    assert told(run(shop, replace(DRY, limit=2))) == wanted
+    assert told(run(shop, replace(APPLY, limit=1))) == wanted
+    assert (shop.stored_customer("new").name, shop.stored_customer(idle).name) == ("N", "N")
+    [held] = shop.subscriptions("known")
+    assert (held.plan_id, held.is_live) == ("pro", True)
+    again = run(shop)
+    assert {one.action for one in again.values()} == {ImportAction.KNOWN}
+    with pytest.raises(InvalidError):
+        run(shop, replace(DRY, cursor="cus_nobody"))
 
 
 def test_import_from_who_tells_only_of_subscriptions_takes_the_subscribers() -> None:

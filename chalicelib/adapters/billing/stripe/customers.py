@@ -16,9 +16,15 @@ import stripe
 from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
 from chalicelib.adapters.billing.stripe.subscriptions import EXPANSIONS, Json, subscription_of
-from chalicelib.domain.billing import ProviderCustomer, ProviderSubscription, ProviderSubscriptions
+from chalicelib.domain.billing import (
+    ListedCustomer,
+    ListedCustomers,
+    ProviderCustomer,
+    ProviderSubscription,
+    ProviderSubscriptions,
+)
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
+from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError, invalid
 
 if TYPE_CHECKING:
     from stripe.params import (
@@ -118,6 +124,41 @@ class StripeCustomers:
             lambda error: is_benign(error, Benign.MISSING),
         )
         return None if found is None else self._customer(found)
+
+    def everybody(self, cursor: str | None, limit: int) -> ListedCustomers:
+        """See `CustomerSource`; newest first. Those who live by a test clock of Stripe's are not listed there.
+
+        Raises `InvalidError` for a cursor that is nobody's.
+        """
+        params: CustomerListParams = {"limit": min(limit, PAGE_SIZE)}
+        if cursor is not None:
+            params["starting_after"] = cursor
+        page = self._at.attempt(
+            _CUSTOMERS,
+            Effect.READ,
+            lambda: self._at.v1.customers.list(params),
+            lambda error: is_benign(error, Benign.MISSING, "starting_after"),
+        )
+        if page is None:
+            detail = "The cursor is no customer there any more: begin without one."
+            raise invalid("cursor", "bad_cursor", detail)
+        return ListedCustomers(
+            customers=tuple(
+                listed
+                for listed in (self._listed(found) for found in page.data)
+                if not listed.customer.deleted
+            ),
+            next_cursor=page.data[-1].id if page.has_more and page.data else None,
+        )
+
+    def _listed(self, found: "stripe.Customer") -> ListedCustomer:
+        value = found.to_dict()
+        return ListedCustomer(
+            customer=self._customer(found),
+            email=value.get("email") or None,
+            name=value.get("name") or None,
+            currency=value.get("currency") or None,
+        )
 
     def _customer(self, found: "stripe.Customer") -> ProviderCustomer:
         value = found.to_dict()

@@ -29,6 +29,7 @@ from chalicelib.domain.billing import (
     ChangePreview,
     CheckoutDiscount,
     CheckoutRequest,
+    ListedCustomers,
     ObservedProduct,
     ProviderCheckout,
     ProviderCustomer,
@@ -153,6 +154,10 @@ class StripeProvider:
     def get_customer(self, billing_id: str) -> ProviderCustomer | None:
         """See `BillingProvider`."""
         return self._customers.get(billing_id)
+
+    def list_customers(self, cursor: str | None, limit: int) -> ListedCustomers:
+        """See `CustomerSource`."""
+        return self._customers.everybody(cursor, limit)
 
     def list_subscriptions(self, customer_billing_id: str) -> tuple[ProviderSubscription, ...]:
         """See `BillingProvider`."""
