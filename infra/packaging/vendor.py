@@ -90,20 +90,22 @@ def _trim(folder: Path, services: frozenset[str]) -> None:
         for file in metadata.rglob("*"):
             if file.is_file() and file.name != _METADATA:
                 file.unlink()
-    _trim_services(folder, services)
+    _trim_botocore(folder, services)
     # Deepest first, so that a folder whose folders were empty is found empty, too.
     for part in sorted((one for one in folder.rglob("*") if one.is_dir()), reverse=True):
         if not any(part.iterdir()):
             part.rmdir()
 
 
-def _trim_services(folder: Path, services: frozenset[str]) -> None:
+def _trim_botocore(folder: Path, services: frozenset[str]) -> None:
     data = folder / "botocore" / "data"
     there = {service.name for service in data.iterdir() if service.is_dir()}
     if unknown := services - there:
         raise PackagingError(f"botocore knows no service {min(unknown)!r}.")
     for name in there - services:
         shutil.rmtree(data / name)
+    if (folder / "certifi" / "cacert.pem").exists():  # the one that botocore prefers
+        (folder / "botocore" / "cacert.pem").unlink(missing_ok=True)
     shutil.rmtree(folder / "boto3" / "data", ignore_errors=True)  # of resources, which we don't use
 
 

@@ -71,6 +71,10 @@ def test_every_module_is_compiled_so_that_lambda_believes_it(package: Report) ->
                 assert importlib.util.cache_from_source(name) in names, name
 
 
+def test_certificates_are_in_it_once(names: list[str]) -> None:
+    assert [name for name in names if name.endswith(".pem")] == ["certifi/cacert.pem"]
+
+
 def test_only_used_services_are_in_it(package: Report, names: list[str]) -> None:
     folders = {name.split("/")[2] for name in names if name.startswith("botocore/data/")}
     assert {one for one in folders if "." not in one} == set(package.services)
