@@ -12,10 +12,10 @@ from chalicelib.domain.convergence import (
     format_versions,
 )
 from chalicelib.domain.coupons import Coupon
-from chalicelib.domain.errors import BillingNotReadyError, NotFoundError
+from chalicelib.domain.errors import BillingNotReadyError, NotFoundError, WrongStateError
 from chalicelib.domain.ids import PackageId
 from chalicelib.domain.orders import Order, PricedOrder
-from chalicelib.domain.plans import PackageKind, PackageVersion
+from chalicelib.domain.plans import Package, PackageKind, PackageVersion
 from chalicelib.domain.price_moves import ItemMove
 from chalicelib.domain.prices import fingerprint
 from chalicelib.domain.subscription_changes import (
@@ -136,10 +136,22 @@ def _price(ports: Ports, provider: str, move: LineMove) -> str | None:
     link = ports.store.get(CatalogLink, line.kind, line.package_id, provider)
     known = link.price(line.price.id, fingerprint(line.price)) if link is not None else None
     if known is None or not known.active:
+        if known is not None and _is_settled(ports, link):
+            raise WrongStateError(
+                f"{line.package_id!r} is not sold at this price any more: choose the version that is, or roll it back."
+            )
         raise BillingNotReadyError(
             f"The price {line.price.id!r} of {line.package_id!r} is on its way to {provider}; try again soon."
         )
     return known.billing_id
+
+
+def _is_settled(ports: Ports, link: CatalogLink | None) -> bool:
+    """Whether the provider sells what is published now: what it does not sell by then will not come."""
+    if link is None:
+        return False
+    package = ports.store.get(Package, link.kind, link.package_id)
+    return package is not None and link.synced_version == package.published_version
 
 
 def stated(priced: PricedOrder, before: Mapping[str, str]) -> dict[str, str]:

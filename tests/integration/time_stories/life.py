@@ -15,15 +15,17 @@ import app
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing_events import BillingEvent
 from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.outbound_events import OutboundEvent
 from chalicelib.ports import Message, QueueName
 from chalicelib.services.apply_billing_event import apply_billing_event
-from chalicelib.services.deliver_webhooks import dispatch_event
-from chalicelib.services.migrate_subscribers import continue_migration
+from chalicelib.services.deliver_webhooks import attempt_delivery, dispatch_event
+from chalicelib.services.migrate_subscribers import continue_migration, resume_migrations
 from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.schedule_publication import publish_due
-from chalicelib.services.settle_customer import settle_customer
+from chalicelib.services.settle_customer import settle_customer, sweep_timers
 from chalicelib.services.sweep import sweep
+from chalicelib.services.sweep_outbound import sweep_outbound
 from infra.local.stripe_stand_in import timeline
 from infra.local.stripe_stand_in.deliveries import next_due, sign
 from tests.fakes.system import FakeClock
@@ -214,8 +216,8 @@ class Life:
 
     def _run_schedules(self) -> None:
         ports = self.deployment.ports
-        sweep(ports)
-        publish_due(ports)
+        for chore in (publish_due, sweep, resume_migrations, sweep_timers, sweep_outbound):
+            chore(ports)
         self.settle()
 
     def reconcile(self) -> list[str]:
@@ -266,9 +268,11 @@ class Life:
         ports = self.deployment.ports
         if "customer_id" in body:
             settle_customer(ports, cause, CustomerId(body["customer_id"]))
-        for event_id in body.get("event_ids", "").split(","):
-            if event_id:
+        elif "event_ids" in body:
+            for event_id in body["event_ids"].split(","):
                 dispatch_event(ports, event_id)
+        else:
+            attempt_delivery(ports, cause, body["endpoint_id"], body["event_id"])
 
     def _cause(self, actor: str) -> Cause:
         operation = self.deployment.ids.new("op_")
@@ -318,6 +322,11 @@ class Life:
             self.deployment.store.all(BillingEvent), key=lambda one: (one.created_at, one.id)
         )
         return [one.type.removeprefix("customer.") for one in events if one.type.startswith(TOLD)]
+
+    def announced(self) -> list[str]:
+        """What our own events told of the subscriptions, in the order of its happening."""
+        events = sorted(self.deployment.store.all(OutboundEvent), key=lambda one: one.id)
+        return [one.type for one in events if one.type.startswith(("subscription.", "trial."))]
 
     def unprocessed(self) -> list[str]:
         """What was told and not taken in."""

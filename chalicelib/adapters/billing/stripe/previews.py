@@ -1,6 +1,7 @@
 """What a change would cost, by Stripe's own reckoning: https://docs.stripe.com/api/invoices/create_preview."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -39,7 +40,11 @@ class StripePreviews:
         asked = Proration.NONE if at_period_end else proration
         params = update_params(found, items, moves, asked, {}) or {}
         preview = self._preview(billing_id, params)
-        if at_period_end or not _is_at_once(preview, asked, held.current_period_end):
+        is_at_once = _is_at_once(preview, asked, held.current_period_end)
+        if at_period_end and is_at_once and held.current_period_end is not None:
+            # Asked of now, another interval would begin now: it is to begin with the next period.
+            preview = _moved(preview, held.current_period_end)
+        if at_period_end or not is_at_once:
             return ChangePreview(now=None, following=preview)
         settled = {**params, "proration_behavior": "none"} if params else {}
         following = self._preview(billing_id, settled)
@@ -86,6 +91,16 @@ def _line(line: Json) -> PreviewLine:
         period_start=moment(line["period"]["start"]),
         period_end=moment(line["period"]["end"]),
     )
+
+
+def _moved(preview: InvoicePreview, to: datetime) -> InvoicePreview:
+    """The same invoice, made at another instant, for periods that begin then."""
+    later = to - preview.at
+    lines = (
+        replace(one, period_start=one.period_start + later, period_end=one.period_end + later)
+        for one in preview.lines
+    )
+    return replace(preview, at=to, lines=tuple(lines))
 
 
 def _is_at_once(preview: InvoicePreview, proration: Proration, period_end: datetime | None) -> bool:
