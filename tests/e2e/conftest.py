@@ -29,6 +29,7 @@ class Stack:
     port: int
     stripe_port: int
     options: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     info: dict[str, Any] = field(default_factory=dict)
 
@@ -46,7 +47,7 @@ class Stack:
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("PAYGRADE_", "STRIPE_", "AWS_"))
-        }
+        } | self.variables
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )

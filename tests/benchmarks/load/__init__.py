@@ -1,0 +1,1 @@
+"""The local stack under more load than it can serve, and back."""
