@@ -432,8 +432,8 @@ class SubscriptionChanges(Protocol):
     ) -> ProviderSubscription:
         """The subscription charges by the new prices and carries the metadata: now, or with its next period.
 
-        A repetition finds it so and changes nothing. A change for the next period that an earlier call of ours
-        has left is replaced; one of somebody else is a refusal.
+        An empty value removes its key. A repetition finds it so and changes nothing. A change for the next period
+        that an earlier call of ours has left is replaced; one of somebody else is a refusal.
         """
         ...
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from chalicelib.domain.billing import PriceOwner, ProviderSubscription
 from chalicelib.domain.convergence import (
@@ -36,9 +35,6 @@ from chalicelib.services.order_coupon import coupon_of
 from chalicelib.services.place_order import sold_version
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import published_version
-
-# Names no version of anything.
-_NONE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +153,12 @@ def _is_settled(ports: Ports, link: CatalogLink | None) -> bool:
 def stated(priced: PricedOrder, before: Mapping[str, str]) -> dict[str, str]:
     """What makes convergence choose these versions among those that charge the same prices.
 
-    A mark that was there and says nothing any more is overwritten, not removed: providers differ in how that is done.
+    A mark that was there and says nothing any more is empty: it is removed.
     """
     versions = {addon.id: addon.version for addon in priced.addons}
     marks = {
         METADATA_PLAN_VERSION: format_versions({priced.plan.id: priced.plan.number}),
-        METADATA_ADDON_VERSIONS: format_versions(versions) or _NONE,
-        METADATA_UNBILLED_ADDONS: format_versions(priced.unbilled_addons) or _NONE,
+        METADATA_ADDON_VERSIONS: format_versions(versions),
+        METADATA_UNBILLED_ADDONS: format_versions(priced.unbilled_addons),
     }
-    return {key: value for key, value in marks.items() if value != _NONE or before.get(key)}
+    return {key: value for key, value in marks.items() if value or before.get(key)}

@@ -383,7 +383,7 @@ class FakeProvider:
             started_at=now,
             created_at=now,
             current_period_start=now,
-            current_period_end=_period_end(now, prices[0]),
+            current_period_end=period_end(now, prices[0]),
             url=f"https://billing.example/subscriptions/{billing_id}",
             metadata=dict(request.metadata),
         )
@@ -686,7 +686,8 @@ def _merged(
     return {key: value for key, value in {**held, **wanted}.items() if key not in unset}
 
 
-def _period_end(start: datetime, price: Price) -> datetime:
+def period_end(start: datetime, price: Price) -> datetime:
+    """When the price's period ends that begins then."""
     count = price.interval_count
     match price.billing_period:
         case BillingPeriod.DAY:

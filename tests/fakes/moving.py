@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from chalicelib.domain.billing import (
     ChangePreview,
@@ -26,7 +27,9 @@ from chalicelib.ports import (
     SubscriptionPausing,
     TrialChanges,
 )
-from tests.fakes.billing import Call, FakeBillingProvider
+from tests.fakes.billing import Call, FakeBillingProvider, period_end
+
+PERCENT_OFF: Final = 20
 
 
 @dataclass(slots=True)
@@ -40,11 +43,16 @@ class MovingProvider(
     SubscriptionDiscounts,
     TrialChanges,
 ):
-    """`changes` counts what was really changed; `later` is what waits for a subscription's next period."""
+    """`changes` counts what was really changed; `later` is what waits for a subscription's next period.
+
+    `coupons` are taken off once, or for ever; `codes` lead to them.
+    """
 
     changes: list[str] = field(default_factory=list)
     later: dict[str, tuple[tuple[ItemMove, ...], dict[str, str]]] = field(default_factory=dict)
     discounts: dict[str, CheckoutDiscount | None] = field(default_factory=dict)
+    coupons: dict[str, bool] = field(default_factory=dict)
+    codes: dict[str, str] = field(default_factory=dict)
 
     # --- Ending, pausing, trials ------------------------------------------------------------------
 
@@ -55,8 +63,7 @@ class MovingProvider(
             held = self._held(billing_id)
             if held.status in ENDED:
                 return held
-            if at is None:
-                self._forget_later(billing_id)
+            self._forget_later(billing_id)
             return self.cancel(billing_id, at=at)
 
         return self._changed(Call("end_subscription", (billing_id, at)), end)
@@ -87,9 +94,13 @@ class MovingProvider(
         self, billing_id: str, until: datetime, idempotency_key: str
     ) -> ProviderSubscription:
         def extend() -> ProviderSubscription:
-            if self._alive(billing_id).status is not SubscriptionStatus.IN_TRIAL:
-                raise ProviderRefusedError("The subscription is in no trial.")
-            return self.edit_subscription(billing_id, trial_end=until, current_period_end=until)
+            self._alive(billing_id)
+            return self.edit_subscription(
+                billing_id,
+                status=SubscriptionStatus.IN_TRIAL,
+                trial_end=until,
+                current_period_end=until,
+            )
 
         return self._changed(Call("set_trial_end", (billing_id, until), idempotency_key), extend)
 
@@ -101,16 +112,40 @@ class MovingProvider(
         metadata: Mapping[str, str],
         idempotency_key: str,
     ) -> ProviderSubscription:
-        def take_off() -> ProviderSubscription:
+        def take_off() -> str:
             held = self._alive(billing_id)
+            coupon = self._coupon(discount) if discount is not None else None
             if self.discounts.get(billing_id) != discount:
                 self.discounts[billing_id] = discount
                 self.changes.append(billing_id)
-            kept = {key: value for key, value in {**held.metadata, **metadata}.items() if value}
-            return self.edit_subscription(billing_id, metadata=kept)
+            self.edit_subscription(
+                billing_id,
+                coupons=() if coupon is None else (coupon,),
+                metadata=_carried(held, metadata),
+            )
+            return billing_id
 
-        call = Call("set_discount", (billing_id, discount), idempotency_key)
-        return self._changed(call, take_off)
+        arguments = (billing_id, discount, dict(metadata))
+        return self._held(self._create(Call("set_discount", arguments, idempotency_key), take_off))
+
+    def give_coupon(self, billing_id: str | None = None, *, is_once: bool) -> CheckoutDiscount:
+        """There is a coupon that takes `PERCENT_OFF` off the next invoice, or off all of them."""
+        billing_id = billing_id or self._new_id("coupon")
+        self.coupons[billing_id] = is_once
+        return CheckoutDiscount(coupon_billing_id=billing_id)
+
+    def give_code(self, *, is_once: bool) -> CheckoutDiscount:
+        """There is a promotion code of such a coupon."""
+        code = self._new_id("promo")
+        self.codes[code] = self.give_coupon(is_once=is_once).coupon_billing_id or ""
+        return CheckoutDiscount(code_billing_id=code)
+
+    def _coupon(self, discount: CheckoutDiscount) -> str:
+        code = discount.code_billing_id
+        found = discount.coupon_billing_id if code is None else self.codes.get(code)
+        if found is None or found not in self.coupons:
+            raise ProviderRefusedError("No such coupon.", provider_code="resource_missing")
+        return found
 
     def drop_scheduled(self, billing_id: str, idempotency_key: str) -> ProviderSubscription:
         def drop() -> ProviderSubscription:
@@ -163,7 +198,8 @@ class MovingProvider(
                     self.changes.append(billing_id)
                     self.edit_subscription(billing_id, scheduled=_coming(held, items, metadata))
                 return self.subscriptions[billing_id]
-            after = _moved(held, items, metadata)
+            self.later.pop(billing_id, None)
+            after = replace(_moved(held, items, metadata), scheduled=None)
             if after != held:
                 self.subscriptions[billing_id] = after
                 self.changes.append(billing_id)
@@ -212,23 +248,40 @@ class MovingProvider(
             )
             for item in held.items
         )
-        return _invoice_of(lines, start, held.currency)
+        percent_off = PERCENT_OFF if held.coupons else 0
+        return _invoice_of(lines, start, held.currency, percent_off)
 
     def renew(self, billing_id: str) -> None:
-        """The next period begins, with whatever waited for it."""
+        """The next period begins, with whatever waited for it; what was to be taken off once was."""
         items, metadata = self.later.pop(billing_id, ((), {}))
         held = self.subscriptions[billing_id]
-        self.subscriptions[billing_id] = replace(_moved(held, items, metadata), scheduled=None)
+        after = _moved(held, items, metadata)
+        start = held.current_period_end or held.started_at
+        price = self._price(after.items[0].price_billing_id).price
+        lasting = tuple(one for one in held.coupons if not self.coupons.get(one))
+        if lasting != held.coupons:
+            self.discounts.pop(billing_id, None)
+        self.subscriptions[billing_id] = replace(
+            after,
+            scheduled=None,
+            coupons=lasting,
+            current_period_start=start,
+            current_period_end=period_end(start, price),
+        )
 
 
-def _invoice_of(lines: tuple[PreviewLine, ...], at: datetime, currency: str) -> InvoicePreview:
-    total = sum(line.amount for line in lines)
+def _invoice_of(
+    lines: tuple[PreviewLine, ...], at: datetime, currency: str, percent_off: int = 0
+) -> InvoicePreview:
+    subtotal = sum(line.amount for line in lines)
+    discount = subtotal * percent_off // 100
+    total = subtotal - discount
     return InvoicePreview(
         at=at,
         currency=currency,
         lines=lines,
-        subtotal=total,
-        discount=0,
+        subtotal=subtotal,
+        discount=discount,
         tax=0,
         total=total,
         due=max(0, total),
@@ -256,5 +309,8 @@ def _moved(
                 price_billing_id=move.to_price, quantity=move.quantity
             )
     ordered = tuple(lines[price] for price in sorted(lines))
-    carried = {key: value for key, value in {**held.metadata, **metadata}.items() if value}
-    return replace(held, items=ordered, metadata=carried)
+    return replace(held, items=ordered, metadata=_carried(held, metadata))
+
+
+def _carried(held: ProviderSubscription, metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in {**held.metadata, **metadata}.items() if value}

@@ -3,9 +3,12 @@
 import pytest
 
 from tests.contract.billing_provider.worlds import (
+    ChangingWorld,
     CheckoutWorld,
     DirectWorld,
+    DiscountingWorld,
     EmbeddedWorld,
+    FakeChangingWorld,
     FakeDirectWorld,
     FakeTellingWorld,
     FakeWorld,
@@ -64,7 +67,15 @@ def direct_world(request: pytest.FixtureRequest) -> DirectWorld:
     return made
 
 
-@pytest.fixture(params=[StripeWorld, ManualWorld], ids=["stripe", "manual"])
-def changing_world(request: pytest.FixtureRequest) -> World:
-    made: World = request.param()
+@pytest.fixture(
+    params=[FakeChangingWorld, StripeWorld, ManualWorld], ids=["fake", "stripe", "manual"]
+)
+def changing_world(request: pytest.FixtureRequest) -> ChangingWorld:
+    made: ChangingWorld = request.param()
+    return made
+
+
+@pytest.fixture(params=[FakeChangingWorld, StripeWorld], ids=["fake", "stripe"])
+def discounting_world(request: pytest.FixtureRequest) -> DiscountingWorld:
+    made: DiscountingWorld = request.param()
     return made

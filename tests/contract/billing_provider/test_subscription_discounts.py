@@ -7,7 +7,7 @@ from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.price_moves import Proration
 from chalicelib.ports import ChangePreviews, SubscriptionDiscounts
 from tests.contract.billing_provider.samples import subscribed
-from tests.contract.billing_provider.worlds import ChangingWorld
+from tests.contract.billing_provider.worlds import DiscountingWorld
 
 FULL = 1000 + 3 * 700
 REDUCED = FULL * 80 // 100
@@ -17,9 +17,8 @@ MARK = {"paygrade_coupon_id": "ten"}
 class Discounted:
     """A subscription whose discount is changed."""
 
-    def __init__(self, world: ChangingWorld) -> None:
-        if not isinstance(world.provider, SubscriptionDiscounts):
-            pytest.skip("this provider takes nothing off")
+    def __init__(self, world: DiscountingWorld) -> None:
+        assert isinstance(world.provider, SubscriptionDiscounts)
         self.world = world
         self.discounts: SubscriptionDiscounts = world.provider
         self.held = subscribed(world)
@@ -45,8 +44,8 @@ class Discounted:
 
 
 @pytest.fixture
-def discounted(changing_world: ChangingWorld) -> Discounted:
-    return Discounted(changing_world)
+def discounted(discounting_world: DiscountingWorld) -> Discounted:
+    return Discounted(discounting_world)
 
 
 def test_discount_set_is_taken_off_what_comes(discounted: Discounted) -> None:

@@ -13,7 +13,7 @@ from chalicelib.ports import (
     TrialChanges,
 )
 from tests.contract.billing_provider.samples import subscribed
-from tests.contract.billing_provider.worlds import World
+from tests.contract.billing_provider.worlds import ChangingWorld, World
 
 
 def now_held(world: World, held: ProviderSubscription) -> ProviderSubscription:
@@ -33,7 +33,7 @@ def pausing(world: World) -> SubscriptionPausing:
     return world.provider
 
 
-def test_subscription_ended_now_has_ended_and_stays_so(changing_world: World) -> None:
+def test_subscription_ended_now_has_ended_and_stays_so(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     ended = ending(changing_world).end_subscription(held.billing_id)
     assert ended.status in ENDED
@@ -42,7 +42,9 @@ def test_subscription_ended_now_has_ended_and_stays_so(changing_world: World) ->
     assert ending(changing_world).end_subscription(held.billing_id) == ended
 
 
-def test_subscription_ended_with_its_period_goes_on_until_then(changing_world: World) -> None:
+def test_subscription_ended_with_its_period_goes_on_until_then(
+    changing_world: ChangingWorld,
+) -> None:
     held = subscribed(changing_world)
     end = held.current_period_end
     going = ending(changing_world).end_subscription(held.billing_id, at=end)
@@ -51,7 +53,7 @@ def test_subscription_ended_with_its_period_goes_on_until_then(changing_world: W
     assert now_held(changing_world, held) == going
 
 
-def test_subscription_ended_at_a_date_has_that_end(changing_world: World) -> None:
+def test_subscription_ended_at_a_date_has_that_end(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     date = changing_world.clock.now() + timedelta(days=10)
     assert ending(changing_world).end_subscription(held.billing_id, at=date).cancel_at == date
@@ -60,7 +62,9 @@ def test_subscription_ended_at_a_date_has_that_end(changing_world: World) -> Non
 
 
 @pytest.mark.parametrize("days", [None, 10])
-def test_subscription_kept_has_no_end_any_more(changing_world: World, days: int | None) -> None:
+def test_subscription_kept_has_no_end_any_more(
+    changing_world: ChangingWorld, days: int | None
+) -> None:
     held = subscribed(changing_world)
     date = changing_world.clock.now() + timedelta(days=days) if days else held.current_period_end
     ending(changing_world).end_subscription(held.billing_id, at=date)
@@ -69,14 +73,14 @@ def test_subscription_kept_has_no_end_any_more(changing_world: World, days: int 
     assert ending(changing_world).keep_subscription(held.billing_id) == kept
 
 
-def test_subscription_that_has_ended_is_not_kept(changing_world: World) -> None:
+def test_subscription_that_has_ended_is_not_kept(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     ending(changing_world).end_subscription(held.billing_id)
     with pytest.raises(ProviderRefusedError):
         ending(changing_world).keep_subscription(held.billing_id)
 
 
-def test_subscription_unknown_is_a_refusal(changing_world: World) -> None:
+def test_subscription_unknown_is_a_refusal(changing_world: ChangingWorld) -> None:
     subscribed(changing_world)
     with pytest.raises(ProviderRefusedError):
         ending(changing_world).end_subscription("sub_none")
@@ -84,7 +88,7 @@ def test_subscription_unknown_is_a_refusal(changing_world: World) -> None:
         ending(changing_world).keep_subscription("sub_none")
 
 
-def test_subscription_paused_rests_until_it_goes_on(changing_world: World) -> None:
+def test_subscription_paused_rests_until_it_goes_on(changing_world: ChangingWorld) -> None:
     provider = pausing(changing_world)
     held = subscribed(changing_world)
     paused = provider.pause_subscription(held.billing_id, "pause")
@@ -96,7 +100,7 @@ def test_subscription_paused_rests_until_it_goes_on(changing_world: World) -> No
     assert provider.unpause_subscription(held.billing_id, "unpause") == going
 
 
-def test_subscription_paused_twice_rests_twice(changing_world: World) -> None:
+def test_subscription_paused_twice_rests_twice(changing_world: ChangingWorld) -> None:
     provider = pausing(changing_world)
     held = subscribed(changing_world)
     for turn in range(2):
@@ -106,7 +110,7 @@ def test_subscription_paused_twice_rests_twice(changing_world: World) -> None:
         assert now_held(changing_world, held).status is SubscriptionStatus.ACTIVE
 
 
-def test_trial_prolonged_ends_later(changing_world: World) -> None:
+def test_trial_prolonged_ends_later(changing_world: ChangingWorld) -> None:
     provider = changing_world.provider
     if not isinstance(provider, TrialChanges):
         pytest.skip("this provider has no trials")

@@ -1,5 +1,7 @@
 """Changing what a subscription charges, now or with its next period, and what that costs."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from chalicelib.domain.billing import ChangePreview, ProviderItem, ProviderSubscription
@@ -12,7 +14,7 @@ from chalicelib.ports import (
     SubscriptionEnding,
 )
 from tests.contract.billing_provider.samples import subscribed
-from tests.contract.billing_provider.worlds import World
+from tests.contract.billing_provider.worlds import ChangingWorld, World
 
 METADATA = {"paygrade_plan_version": "pro=2"}
 
@@ -35,6 +37,7 @@ def move(
     *,
     later: bool = False,
     key: str = "move",
+    metadata: Mapping[str, str] = METADATA,
 ) -> ProviderSubscription:
     assert isinstance(world.provider, SubscriptionChanges)
     return world.provider.move_prices(
@@ -42,7 +45,7 @@ def move(
         [change],
         proration=Proration.NONE if later else Proration.CREATE,
         at_period_end=later,
-        metadata=METADATA,
+        metadata=metadata,
         idempotency_key=key,
     )
 
@@ -52,7 +55,7 @@ def scheduling(world: World) -> ScheduledChanges:
     return world.provider
 
 
-def test_move_now_shows_the_new_lines_and_metadata(changing_world: World) -> None:
+def test_move_now_shows_the_new_lines_and_metadata(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     moved = move(changing_world, held, to_seats(held, 7))
     assert sorted(item.quantity or 0 for item in moved.items) == [1, 7]
@@ -60,7 +63,39 @@ def test_move_now_shows_the_new_lines_and_metadata(changing_world: World) -> Non
     assert move(changing_world, held, to_seats(held, 7)) == moved
 
 
-def test_move_with_the_period_is_told_as_what_is_to_come(changing_world: World) -> None:
+def test_move_now_with_an_empty_mark_removes_it(changing_world: ChangingWorld) -> None:
+    held = subscribed(changing_world)
+    move(changing_world, held, to_seats(held, 7), metadata={"gone": "soon", "stays": "1"})
+    moved = move(changing_world, held, to_seats(held, 7), metadata={"gone": ""}, key="second")
+    assert moved.metadata == {**held.metadata, "stays": "1"}
+    again = move(changing_world, held, to_seats(held, 7), metadata={"gone": ""}, key="third")
+    assert again == moved
+
+
+def test_move_with_the_period_with_an_empty_mark_removes_it_then(
+    changing_world: ChangingWorld,
+) -> None:
+    held = subscribed(changing_world)
+    held = move(changing_world, held, to_seats(held, 3), metadata={"gone": "soon"})
+    wish = {"gone": "", "stays": "1"}
+    moved = move(changing_world, held, to_seats(held, 7), later=True, key="x", metadata=wish)
+    assert moved.metadata["gone"] == "soon"
+    assert moved.scheduled is not None
+    assert "gone" not in moved.scheduled.metadata
+    assert moved.scheduled.metadata["stays"] == "1"
+    again = move(changing_world, held, to_seats(held, 7), later=True, key="y", metadata=wish)
+    assert again == moved
+    changing_world.pass_period(held.billing_id)
+    after = changing_world.provider.get_subscription(held.billing_id)
+    assert after is not None
+    assert "gone" not in after.metadata
+    assert after.metadata["stays"] == "1"
+    assert sorted(item.quantity or 0 for item in after.items) == [1, 7]
+    assert after.scheduled is None
+    assert after.current_period_start == held.current_period_end
+
+
+def test_move_with_the_period_is_told_as_what_is_to_come(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     moved = move(changing_world, held, to_seats(held, 7), later=True)
     assert moved.items == held.items
@@ -72,7 +107,7 @@ def test_move_with_the_period_is_told_as_what_is_to_come(changing_world: World) 
     assert listed == moved
 
 
-def test_move_with_the_period_replaces_an_earlier_one(changing_world: World) -> None:
+def test_move_with_the_period_replaces_an_earlier_one(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     move(changing_world, held, to_seats(held, 7), later=True)
     moved = move(changing_world, held, to_seats(held, 2), later=True, key="other")
@@ -80,7 +115,7 @@ def test_move_with_the_period_replaces_an_earlier_one(changing_world: World) -> 
     assert sorted(item.quantity or 0 for item in moved.scheduled.items) == [1, 2]
 
 
-def test_scheduled_move_dropped_is_gone(changing_world: World) -> None:
+def test_scheduled_move_dropped_is_gone(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     move(changing_world, held, to_seats(held, 7), later=True)
     dropped = scheduling(changing_world).drop_scheduled(held.billing_id, "drop")
@@ -88,7 +123,7 @@ def test_scheduled_move_dropped_is_gone(changing_world: World) -> None:
     assert scheduling(changing_world).drop_scheduled(held.billing_id, "drop") == dropped
 
 
-def test_move_now_drops_what_was_scheduled(changing_world: World) -> None:
+def test_move_now_drops_what_was_scheduled(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     move(changing_world, held, to_seats(held, 7), later=True)
     moved = move(changing_world, held, to_seats(held, 5), key="now")
@@ -96,7 +131,7 @@ def test_move_now_drops_what_was_scheduled(changing_world: World) -> None:
     assert sorted(item.quantity or 0 for item in moved.items) == [1, 5]
 
 
-def test_end_with_the_period_drops_what_was_scheduled(changing_world: World) -> None:
+def test_end_with_the_period_drops_what_was_scheduled(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     move(changing_world, held, to_seats(held, 7), later=True)
     assert isinstance(changing_world.provider, SubscriptionEnding)
@@ -104,7 +139,7 @@ def test_end_with_the_period_drops_what_was_scheduled(changing_world: World) -> 
     assert (going.scheduled, going.cancel_at) == (None, held.current_period_end)
 
 
-def test_ended_subscription_takes_no_move(changing_world: World) -> None:
+def test_ended_subscription_takes_no_move(changing_world: ChangingWorld) -> None:
     held = subscribed(changing_world)
     changing_world.cancel(held.billing_id)
     with pytest.raises(ProviderRefusedError):
@@ -126,7 +161,7 @@ def preview(world: World, proration: Proration, *, later: bool = False) -> Chang
 
 
 def test_preview_settled_now_tells_the_difference_and_the_next_invoice(
-    changing_world: World,
+    changing_world: ChangingWorld,
 ) -> None:
     told = preview(changing_world, Proration.INVOICE_NOW)
     assert told.now is not None
@@ -137,7 +172,7 @@ def test_preview_settled_now_tells_the_difference_and_the_next_invoice(
 
 
 def test_preview_settled_later_adds_the_difference_to_the_next_invoice(
-    changing_world: World,
+    changing_world: ChangingWorld,
 ) -> None:
     told = preview(changing_world, Proration.CREATE)
     assert told.now is None
@@ -147,7 +182,7 @@ def test_preview_settled_later_adds_the_difference_to_the_next_invoice(
 
 @pytest.mark.parametrize("later", [False, True])
 def test_preview_without_settling_tells_the_next_invoice(
-    changing_world: World, *, later: bool
+    changing_world: ChangingWorld, *, later: bool
 ) -> None:
     told = preview(changing_world, Proration.NONE, later=later)
     assert told.now is None

@@ -3,14 +3,15 @@
 from chalicelib.domain.price_moves import Proration
 from chalicelib.ports import ChangePreviews
 from tests.contract.billing_provider.samples import subscribed
-from tests.contract.billing_provider.worlds import StripeWorld
+from tests.contract.billing_provider.worlds import DiscountingWorld
 
 
-def test_preview_of_no_change_is_the_next_regular_invoice() -> None:
-    world = StripeWorld()
-    held = subscribed(world)
-    assert isinstance(world.provider, ChangePreviews)
-    told = world.provider.preview_moves(
+def test_preview_of_no_change_is_the_next_regular_invoice(
+    discounting_world: DiscountingWorld,
+) -> None:
+    held = subscribed(discounting_world)
+    assert isinstance(discounting_world.provider, ChangePreviews)
+    told = discounting_world.provider.preview_moves(
         held.billing_id, (), proration=Proration.NONE, at_period_end=True
     )
     assert told.now is None

@@ -31,6 +31,7 @@ from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessC
 from infra.local.stripe_stand_in.wire import Request
 from tests.fakes.billing import FakeBillingProvider, FakeDirectProvider, FakeProvider, When
 from tests.fakes.listing import SourceProvider
+from tests.fakes.moving import MovingProvider
 from tests.fakes.store import InMemoryStore
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -76,6 +77,14 @@ class ManualClock:
         self.time += timedelta(seconds=seconds)
 
 
+def wait_for_the_end(world: "World", subscription_id: str) -> None:
+    """It is a second after the end of the running period."""
+    held = world.provider.get_subscription(subscription_id)
+    assert held is not None
+    assert held.current_period_end is not None
+    world.clock.sleep((held.current_period_end - world.clock.now()).total_seconds() + 1)
+
+
 class World(Protocol):
     """A provider and the people around it."""
 
@@ -112,14 +121,18 @@ class World(Protocol):
 class ChangingWorld(World, Protocol):
     """The provider changes running subscriptions."""
 
+    def pass_period(self, subscription_id: str) -> None:
+        """The running period is over, and the next invoice paid."""
+
+
+class DiscountingWorld(ChangingWorld, Protocol):
+    """The provider takes discounts off what a subscription costs."""
+
     def give_coupon(self, duration: str) -> CheckoutDiscount:
         """There is a coupon of 20 %; returns what it is called."""
 
     def give_code(self, duration: str) -> CheckoutDiscount:
         """There is a coupon of 20 % with a promotion code; returns what the code is called."""
-
-    def pass_period(self, subscription_id: str) -> None:
-        """The running period is over, and the next invoice paid."""
 
 
 class RemoteWorld(World, Protocol):
@@ -240,6 +253,23 @@ class FakeTellingWorld(FakeWorld):
     makes = SourceProvider
 
 
+class FakeChangingWorld(FakeWorld):
+    """The provider of the service tests that changes running subscriptions."""
+
+    makes = MovingProvider
+    provider: MovingProvider
+
+    def give_coupon(self, duration: str) -> CheckoutDiscount:
+        return self.provider.give_coupon(is_once=duration == "once")
+
+    def give_code(self, duration: str) -> CheckoutDiscount:
+        return self.provider.give_code(is_once=duration == "once")
+
+    def pass_period(self, subscription_id: str) -> None:
+        wait_for_the_end(self, subscription_id)
+        self.provider.renew(subscription_id)
+
+
 class FakeDirectWorld(FakePeople):
     """The provider of the service tests that needs no payment."""
 
@@ -298,6 +328,9 @@ class ManualWorld:
             raise StoreUnavailableError("The database's answer was lost.")
 
         self.store.after_commit = lose
+
+    def pass_period(self, subscription_id: str) -> None:
+        wait_for_the_end(self, subscription_id)
 
     def customers(self) -> int:
         return len(self.store.list_within(ProviderRecord, "manual", "customer").items)
@@ -391,9 +424,5 @@ class StripeWorld:
         return CheckoutDiscount(code_billing_id=made["id"])
 
     def pass_period(self, subscription_id: str) -> None:
-        held = self.provider.get_subscription(subscription_id)
-        assert held is not None
-        assert held.current_period_end is not None
-        seconds = (held.current_period_end - self.clock.now()).total_seconds() + 1
-        self.clock.sleep(seconds)
+        wait_for_the_end(self, subscription_id)
         self._send("POST", "/_stand_in/clock", {"advance_seconds": 0})

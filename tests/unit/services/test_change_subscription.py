@@ -261,10 +261,11 @@ def a_shop_with_a_coupon() -> ChangeShop:
             kind=CouponKind.COUPON,
             package_id=PackageId("ten"),
             provider=shop.billing.name,
-            billing_id="coupon_ten",
+            billing_id="pgc_ten",
             sync_status=SyncStatus.SYNCED,
         ),
     )
+    shop.moving.give_coupon("pgc_ten", is_once=False)
     return shop
 
 
@@ -272,9 +273,7 @@ def test_change_coupon_takes_it_off_and_away_again() -> None:
     shop = a_shop_with_a_coupon()
     held = after(shop, Change(sets_coupon=True, coupon="ten"))
     assert held.coupon_id == "ten"
-    assert shop.moving.discounts == {
-        held.billing_id: CheckoutDiscount(coupon_billing_id="coupon_ten")
-    }
+    assert shop.moving.discounts == {held.billing_id: CheckoutDiscount(coupon_billing_id="pgc_ten")}
     held = after(shop, Change(sets_coupon=True), "none")
     assert held.coupon_id is None
     assert shop.moving.discounts == {held.billing_id: None}

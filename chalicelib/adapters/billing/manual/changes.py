@@ -54,9 +54,7 @@ def with_moves(
     now: datetime,
 ) -> HeldSubscription:
     """The subscription charges otherwise from now on; `recurring` is one of its prices then."""
-    change = ProviderChange(
-        at=now, items=_lines(held, moves), metadata={**held.metadata, **metadata}
-    )
+    change = ProviderChange(at=now, items=_lines(held, moves), metadata=_carried(held, metadata))
     return settled(replace(held, scheduled=_scheduled(change, recurring)), now)
 
 
@@ -71,9 +69,7 @@ def with_moves_later(
     _, end = current_period(held, now)
     if end is None:
         return with_moves(held, moves, metadata, recurring, now)
-    change = ProviderChange(
-        at=end, items=_lines(held, moves), metadata={**held.metadata, **metadata}
-    )
+    change = ProviderChange(at=end, items=_lines(held, moves), metadata=_carried(held, metadata))
     if (change.items, change.metadata) == (held.items, held.metadata):
         return held  # its time has come already
     return replace(held, scheduled=_scheduled(change, recurring))
@@ -85,6 +81,10 @@ def _scheduled(change: ProviderChange, recurring: Price | None) -> HeldChange:
         period=recurring.billing_period if recurring else None,
         interval_count=recurring.interval_count if recurring else 1,
     )
+
+
+def _carried(held: HeldSubscription, metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in {**held.metadata, **metadata}.items() if value}
 
 
 def _lines(held: HeldSubscription, moves: Sequence[ItemMove]) -> tuple[ProviderItem, ...]:

@@ -99,7 +99,8 @@ def _scheduled(schedule: object) -> ProviderChange | None:
     return ProviderChange(
         at=moment(phase["start_date"]),
         items=tuple(sorted((_item(item) for item in phase["items"]), key=_line)),
-        metadata=dict(phase.get("metadata") or {}),
+        # An empty value takes the key off the subscription when the phase begins.
+        metadata={key: value for key, value in (phase.get("metadata") or {}).items() if value},
     )
 
 
