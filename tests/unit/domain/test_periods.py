@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -120,3 +122,15 @@ def test_monthly_period_with_time_of_day_ends_at_that_time() -> None:
     anchor = ms(2026, 1, 31, 18, 30)
     assert usage_period("month", anchor, ms(2026, 2, 28, 18, 29))[0] == anchor
     assert usage_period("month", anchor, ms(2026, 2, 28, 18, 30))[0] == ms(2026, 2, 28, 18, 30)
+
+
+def test_time_zones_are_known_where_the_system_has_none() -> None:
+    code = "from chalicelib.domain.periods import time_zone; print(time_zone('Europe/Berlin'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONTZPATH": "", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "Europe/Berlin\n", done.stderr
