@@ -1,5 +1,6 @@
 """Audit entries: built here, written in the same commit as the change they tell of."""
 
+from datetime import timedelta
 from typing import Final
 
 from chalicelib.domain.audit_log import AuditEntry, Cause
@@ -7,8 +8,9 @@ from chalicelib.domain.plain import plain
 from chalicelib.ports import Ports
 
 OPERATION: Final = "operation_id"
-# A retry comes within the day in which its idempotency key lives.
+# A retry comes within the day in which its idempotency key lives; the same key later is another operation.
 _RECENT: Final = 100
+_RETRIED_FOR: Final = timedelta(hours=25)
 TAKEN_OVER: Final = ".converged"
 _BOOKKEEPING: Final = frozenset({"revision", "version", "created_at"})
 
@@ -44,12 +46,9 @@ def entry(
 
 
 def was_done(ports: Ports, cause: Cause, entity: str, action: str) -> bool:
-    """Whether the entity's latest change is this very operation, done by an earlier try of it."""
+    """Whether the entity's latest change is this very operation, done by an earlier try of it, not too long ago."""
     latest = ports.store.list_within(AuditEntry, entity, limit=1, newest_first=True).items
-    return any(
-        found.action == action and found.metadata.get(OPERATION) == cause.operation_id
-        for found in latest
-    )
+    return any(found.action == action and _is_of(ports, found, cause) for found in latest)
 
 
 def was_begun(ports: Ports, cause: Cause, entity: str) -> bool:
@@ -59,10 +58,13 @@ def was_begun(ports: Ports, cause: Cause, entity: str) -> bool:
     """
     recent = ports.store.list_within(AuditEntry, entity, limit=_RECENT, newest_first=True).items
     return any(
-        found.metadata.get(OPERATION) == cause.operation_id
-        and not found.action.endswith(TAKEN_OVER)
-        for found in recent
+        _is_of(ports, found, cause) and not found.action.endswith(TAKEN_OVER) for found in recent
     )
+
+
+def _is_of(ports: Ports, found: AuditEntry, cause: Cause) -> bool:
+    is_recent = ports.clock.now() - found.at < _RETRIED_FOR
+    return is_recent and found.metadata.get(OPERATION) == cause.operation_id
 
 
 def plain_fields(value: object) -> dict[str, object] | None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.domain.audit_log import AuditEntry
 from chalicelib.domain.errors import (
     InvalidError,
     NotFoundError,
@@ -198,3 +199,14 @@ def test_cancel_is_audited_as_wished_and_as_it_came() -> None:
     held = cancel(shop, WITH_THE_PERIOD)
     actions = [entry.action for entry in shop.audited(f"subscription:{held.id}")]
     assert actions[-2:] == ["subscription.cancel_requested", "subscription.converged"]
+
+
+@pytest.mark.parametrize("plan_id", ["free", "pro"])
+def test_cancel_under_a_key_that_was_used_days_ago_cancels_again(plan_id: str) -> None:
+    shop = a_shop_with(plan_id)
+    assert cancel(shop, Ending(when=When.DATE, at=later(days=20))).cancel_at is not None
+    assert resume(shop).cancel_at is None
+    shop.clock.advance(days=2)
+    assert cancel(shop, Ending(when=When.DATE, at=later(days=20))).cancel_at == later(days=20)
+    entries = shop.store.all(AuditEntry)
+    assert sum(one.action.startswith("subscription.cancel") for one in entries) == 2
