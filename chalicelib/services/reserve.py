@@ -185,18 +185,19 @@ def _committing(seen: Seen, feature: Feature | None, held: Reservation, used: in
         delta=used,
     )
     counts: list[Count] = []
+    total: int | None = used
     if feature is not None and feature.usage_kind is UsageKind.FLUCTUATING:
-        changes, value = setting_to_settle(stored, held.id, hold, used)
-        if value is not None:
-            counts.append(replace(hour, delta=0, value=value))
+        changes, total = setting_to_settle(stored, held.id, hold, used)
+        if total is not None:
+            counts.append(replace(hour, delta=0, value=total))
     else:
         changes = settling(stored, held.id, hold, used)
         counts.append(hour)
     charged: tuple[ChargeableUsage, ...] = ()
-    if feature is not None:
-        value = stored.used - stored.held + used if stored is not None else used
+    # What goes up and down in a period that is over says nothing of what is used now.
+    if feature is not None and total is not None:
         one = ChargeableUsage(
-            feature=feature, counter=held.counter, delta=used, value=value, at=seen.now
+            feature=feature, counter=held.counter, delta=used, value=total, at=seen.now
         )
         charged = (one,)
     settled = replace(

@@ -103,6 +103,31 @@ def test_reserved_usage_is_told_when_it_is_used() -> None:
     assert told(world) == [4]
 
 
+def test_reservation_of_seats_in_a_period_that_is_over_charges_no_more_than_is_used() -> None:
+    world = a_payer("seats", usage_kind=UsageKind.FLUCTUATING)
+    world.clock.advance(days=31 - START.day, hours=6)
+    wanted = Consumption(customer_id=CustomerId(ACME), feature_id="seats", amount=5, key="k")
+    made = reserve(world.ports, wanted, 24 * 3600).reservation
+    assert made is not None
+    world.clock.advance(hours=12)
+    report(world, 2, "seats")
+    commit_reservation(world.ports, made.id)
+    assert used(world, "seats") == 2
+    report_charges(world.ports)
+    assert told(world) == [2]
+
+
+def test_reserved_seats_are_told_with_those_in_use() -> None:
+    world = a_payer("seats", usage_kind=UsageKind.FLUCTUATING)
+    report(world, 2, "seats")
+    wanted = Consumption(customer_id=CustomerId(ACME), feature_id="seats", amount=5, key="k")
+    made = reserve(world.ports, wanted, 60).reservation
+    assert made is not None
+    commit_reservation(world.ports, made.id, 4)
+    report_charges(world.ports)
+    assert sorted(told(world)) == [2, 6]
+
+
 @pytest.mark.parametrize(
     ("aggregation", "expected"),
     [(Aggregation.SUM, [7, 9]), (Aggregation.COUNT, [1, 1]), (Aggregation.LATEST, [7, 9])],
