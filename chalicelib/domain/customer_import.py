@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chalicelib.domain.billing import ListedCustomer
+from chalicelib.domain.convergence import METADATA_ENVIRONMENT
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId, is_chosen_id
 
 
@@ -35,6 +37,7 @@ class ImportedCustomer:
 
 def match(
     provider: str,
+    environment: str,
     found: ListedCustomer,
     linked: CustomerId | None,
     stated: str | None,
@@ -57,8 +60,9 @@ def match(
 
     if linked is not None:
         return outcome(ImportAction.KNOWN, linked)
-    if stated is not None and not is_chosen_id(stated):
-        return outcome(ImportAction.CONFLICT, reason="bad_id")
+    unfit = _unfit(found, stated, environment)
+    if unfit is not None:
+        return outcome(ImportAction.CONFLICT, reason=unfit)
     named = by_id.get(stated or billing_id)
     candidates = list(by_email) if stated is None else []
     if not candidates and named is not None:
@@ -68,7 +72,22 @@ def match(
     if not candidates:
         return outcome(ImportAction.CREATE, stated or billing_id)
     [ours] = candidates
-    known_as = ours.billing_id(provider)
-    if known_as is not None and known_as != billing_id:
-        return outcome(ImportAction.CONFLICT, ours.id, "linked_elsewhere")
+    taken = _taken(ours, provider, billing_id)
+    if taken is not None:
+        return outcome(ImportAction.CONFLICT, ours.id, taken)
     return outcome(ImportAction.LINK, ours.id)
+
+
+def _unfit(found: ListedCustomer, stated: str | None, environment: str) -> str | None:
+    """Why the provider's customer can be nobody's here."""
+    if found.customer.metadata.get(METADATA_ENVIRONMENT, environment) != environment:
+        return "other_environment"
+    return "bad_id" if stated is not None and not is_chosen_id(stated) else None
+
+
+def _taken(ours: Customer, provider: str, billing_id: str) -> str | None:
+    """Why our customer can't be the provider's."""
+    if ours.status is Lifecycle.ARCHIVED:
+        return "archived"
+    known_as = ours.billing_id(provider)
+    return "linked_elsewhere" if known_as not in (None, billing_id) else None

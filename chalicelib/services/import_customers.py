@@ -143,6 +143,7 @@ def _matched(
         by_email = ports.store.find_by(Customer, "email", found.email, limit=2).items
     return match(
         provider_name,
+        ports.environment.name,
         found,
         linked_customer(ports, provider_name, truth.billing_id),
         stated,

@@ -14,8 +14,10 @@ from chalicelib.domain.errors import (
     InvalidError,
     NotSupportedError,
 )
+from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.ports import Providers
+from chalicelib.services.archive_customer import archive_customer
 from chalicelib.services.import_customers import CustomerImport, import_customers
 from tests.factories import a_price, a_provider_subscription
 from tests.fakes.billing import FakeDirectProvider, FakeProviders
@@ -165,6 +167,32 @@ def test_import_cut_off_anywhere_is_finished_by_the_next() -> None:
         customers = {key: [email] for key, email, _ in dump(shop)[0]}
         assert customers == {key: [found[0]] for key, found in wanted.items()}
         assert [len(held) for held in dump(shop)[1]] == [len(held) for held in dump(straight)[1]]
+
+
+def test_import_leaves_alone_whom_another_environment_made() -> None:
+    shop = Foreign()
+    shop.customer("beta", email="beta@mail.example")
+    marks = {"paygrade_entity_type": "customer", "paygrade_environment": "staging"}
+    shop.person("cus_1", shop.pro(), email="beta@mail.example", paygrade_entity_id="beta", **marks)
+    shop.person("cus_2", shop.pro(), customer_id="beta", **marks)
+    before = dump(shop)
+    assert told(run(shop)) == dict.fromkeys(
+        ("cus_1", "cus_2"), (ImportAction.CONFLICT, None, "other_environment", 0)
+    )
+    assert dump(shop) == before
+
+
+def test_import_links_nothing_to_an_archived_customer() -> None:
+    shop = Foreign()
+    shop.customer("gone", email="gone@mail.example")
+    archive_customer(shop.ports, a_cause("archive"), CustomerId("gone"))
+    shop.person("cus_1", shop.pro(), email="gone@mail.example")
+    shop.person("cus_2", shop.pro(), customer_id="gone")
+    before = dump(shop)
+    assert told(run(shop)) == dict.fromkeys(
+        ("cus_1", "cus_2"), (ImportAction.CONFLICT, "gone", "archived", 0)
+    )
+    assert dump(shop) == before
 
 
 def test_import_by_another_metadata_key() -> None:
