@@ -14,6 +14,7 @@ class Received:
     url: str
     headers: dict[str, str]
     body: bytes
+    answer: int | str = 200
 
 
 @dataclass
@@ -42,8 +43,8 @@ class FakeWebhookSender:
         refusal = self.refusal(url)
         if refusal is not None:
             return WebhookSent(status=None, error="address_not_allowed", duration_ms=0)
-        self.received.append(Received(url, dict(headers), body))
         answer = self.answers.pop(0) if self.answers else 200
+        self.received.append(Received(url, dict(headers), body, answer))
         if isinstance(answer, str):
             return WebhookSent(status=None, error=answer, duration_ms=1)
         error = None if 200 <= answer < 300 else f"http_{answer}"

@@ -74,6 +74,7 @@ class FailingLife(Life):
         self.die_in, self.store_faults, self._late = None, [], None
         self.deployment.person("POST", "/_stand_in/deliveries", mode="normal")
         self.deployment.person("DELETE", "/_stand_in/faults")
+        self.deployment.webhooks.answers.clear()
         self.show()
 
     def show(self) -> None:
@@ -112,6 +113,10 @@ class FailingLife(Life):
     def _tolerant(self, run: Callable[[], None]) -> None:
         with suppress(DomainError):  # the schedule's next run does it
             run()
+
+    def sweep_now(self) -> None:
+        """As every minute, and not only at midnight."""
+        self._run_schedules()
 
     def sleep_a_while(self) -> None:
         """Long enough for every visibility time-out, claim and lease."""

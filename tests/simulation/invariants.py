@@ -3,19 +3,23 @@
 The numbers are those of the list that the project keeps: V are about safety, L about liveness.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
 
-from chalicelib.domain.audit_log import AuditEntry
+from chalicelib.domain.audit_log import AuditEntry, broken_links
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
+from chalicelib.domain.outbound_events import OutboundEvent, OutboundType
 from chalicelib.domain.plain import plain
 from chalicelib.domain.reconciliations import DriftKind
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.webhook_endpoints import Delivery, DeliveryStatus
 from tests.simulation.world import CUSTOMERS, SimulatedWorld
 
 LIVE_AT_STRIPE: Final = ("trialing", "active", "past_due")
@@ -51,6 +55,7 @@ def after_every_step(world: SimulatedWorld) -> None:
     for event in store.all(BillingEvent):
         is_lost = event.status is BillingEventStatus.FAILED
         require(not is_lost or event.reason in _REASONS_TO_FAIL, "V1 nothing is dropped", event)
+    require(not world.broken, "V13 what was answered is so", world.broken)
     _nothing_secret(world)
     _audited(store.all(Subscription), store.all(AuditEntry))
     _counters(world)
@@ -84,11 +89,17 @@ def _counters(world: SimulatedWorld) -> None:
             continue
         most = max([5000, *(limit for known in world.limits.values() for limit in known.values())])
         require(answer.json["current_usage"] <= most, "V4 never over a hard limit", answer.json)
+        used = world.used.get(f"c{number}")
+        is_known = used is not None and used.period == answer.json["usage_period_start"]
+        wanted = used.amount if used is not None and is_known else 0
+        require(
+            answer.json["current_usage"] == wanted, "V4 each use counts once", (used, answer.json)
+        )
 
 
 def at_rest(world: SimulatedWorld) -> None:
     """What holds when nothing fails, everything was delivered, and a reconciliation is over."""
-    life = world.life
+    life, store = world.life, world.life.deployment.store
     require(
         not life.deployment.queue.messages and not life.hidden, "L1 the queue is empty", life.hidden
     )
@@ -109,7 +120,83 @@ def at_rest(world: SimulatedWorld) -> None:
         customer = f"c{number}"
         _one_of_each(world, customer)
         _entitled(world, customer)
+        _kept(world, customer)
+        _told(world, customer)
     _mirrored(world)
+    _delivered(world)
+    _chained(store.all(AuditEntry))
+
+
+def _kept(world: SimulatedWorld, customer: str) -> None:
+    """Who was promised the free plan with the next period, and did nothing about it since, has it."""
+    since = world.promised.get(customer)
+    if since is None or since > world.life.clock.now():
+        return
+    held = world.subscriptions(customer)
+    plans = [one["plan_id"] for one in held if one["status"] not in ("canceled", "expired")]
+    require(plans == ["free"], "V13 what was answered comes about", (customer, since, held))
+
+
+def _delivered(world: SimulatedWorld) -> None:
+    """Every event has reached the application, or is on its way, or was refused for about three days."""
+    webhooks = world.life.deployment.webhooks
+    got = {one.headers["webhook-id"] for one in webhooks.received if one.answer == HTTPStatus.OK}
+    pending = {
+        one.event_id
+        for one in world.life.deployment.store.all(Delivery)
+        if one.status is DeliveryStatus.PENDING
+    }
+    tries: dict[str, list[int]] = {}
+    for one in webhooks.received:
+        stamp = int(one.headers["webhook-timestamp"])
+        tries.setdefault(one.headers["webhook-id"], []).append(stamp)
+    for event in world.life.deployment.store.all(OutboundEvent):
+        tried = tries.get(event.id, [0])
+        is_given_up = max(tried) - min(tried) > _TRIED_FOR.total_seconds()
+        is_safe = event.id in got or event.id in pending or is_given_up
+        require(is_safe, "V6 every event is delivered", event)
+
+
+_TRIED_FOR: Final = timedelta(days=2)
+
+
+def _told(world: SimulatedWorld, customer: str) -> None:
+    """Who keeps the newest `customer.state_changed` knows what a check would answer; none was left out."""
+    events = sorted(world.life.deployment.store.all(OutboundEvent), key=lambda one: one.id)
+    states = [
+        event.data
+        for event in events
+        if event.type is OutboundType.CUSTOMER_STATE_CHANGED and event.customer_id == customer
+    ]
+    versions = [state["version"] for state in states]
+    known = list(range(2, world.snapshots[customer] + 1))  # the first one holds nothing
+    require(versions == known, "V7 states rise by one", (customer, versions, known))
+    got = [
+        state["data"]
+        for state in map(json.loads, (one.body for one in world.life.deployment.webhooks.received))
+        if state["type"] == "customer.state_changed" and state["data"]["customer_id"] == customer
+    ]
+    if not got:
+        return
+    newest = max(got, key=lambda data: int(data["version"]))
+    limits = [
+        one["usage_limit"]
+        for one in newest["entitlements"]
+        if one["feature_id"] == "calls" and one["has_access"]
+    ]
+    wanted = [max(_granted_limits(world, customer), default=None)]
+    require(
+        limits == [one for one in wanted if one], "V3 what is told follows from the truth", newest
+    )
+
+
+def _chained(entries: Iterable[AuditEntry]) -> None:
+    chains: dict[str, list[AuditEntry]] = {}
+    for entry in entries:
+        chains.setdefault(entry.entity, []).append(entry)
+    for entity, chain in chains.items():
+        broken = list(broken_links(entity, chain))
+        require(not broken, "V5 the history is a chain", (entity, broken))
 
 
 def _theirs(world: SimulatedWorld, customer: str) -> list[dict[str, Any]]:

@@ -45,6 +45,9 @@ def rest(world: SimulatedWorld) -> None:
             break
     if silent:
         raise BrokenError(f"L2 a reconciliation of an unchanged world still finds {silent}")
+    for _ in range(3):  # what is due again, what time has brought about, and what comes of both
+        life.later(days=1)
+    life.sweep_now()
     after_every_step(world)
     at_rest(world)
 

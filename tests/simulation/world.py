@@ -4,17 +4,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final, Self
 
 from tests.integration.time_stories.life import CARD_THAT_FAILS_LATER, GOOD_CARD
-from tests.simulation.failures import FailingLife
+from tests.simulation.failures import DiedError, FailingLife
 
 CUSTOMERS: Final = 3
 PLANS: Final = ("pro", "team")
 STRIPE_FAULTS: Final = ("429", "500_before", "500_after", "timeout_after", "reset", "409")
 STORE_FAULTS: Final = ("before", "after", "conflict")
+APPLICATION: Final = "https://app.example.test/paygrade"
+KEY_BINDS: Final = timedelta(days=40)
+REFUSALS: Final = (500, 404, "timeout")
 DELIVERIES: Final = ("normal", "hold", "drop", "duplicate", "reverse")
 
 
@@ -29,11 +32,21 @@ class Action:
         return f"{self.name}({', '.join(map(repr, self.args))})"
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How many calls were said to be counted in the usage period that begins then."""
+
+    period: str
+    amount: int
+
+
 @dataclass
 class SimulatedWorld:
     """An environment with a few customers, and what the simulation itself knows of it.
 
     `limits` says how many calls each version of a plan gives, by its monthly amount, which no two versions share.
+    `used` has what was said to be counted, `counted` under which keys; `keys` each customer's latest one. `promised`
+    says who will be on the free plan from when on, `broken` what an answer said and was not so.
     """
 
     life: FailingLife
@@ -42,6 +55,11 @@ class SimulatedWorld:
     snapshots: dict[str, int] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     operations: int = 0
+    used: dict[str, Used] = field(default_factory=dict)
+    keys: dict[str, tuple[str, int, datetime]] = field(default_factory=dict)
+    counted: set[str] = field(default_factory=set)
+    promised: dict[str, datetime] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
 
     @classmethod
     @contextmanager
@@ -49,6 +67,7 @@ class SimulatedWorld:
         """The world before anything has happened in it."""
         with FailingLife.begun("2027-01-28 10:00") as life:
             world = cls(life)
+            life.tell("webhook_endpoints", {"url": APPLICATION})
             life.tell("products", {"id": "files", "name": "Files"})
             world.limits["pro"] = {1000: 100, 10_000: 100}
             world.versions["pro"] = {1: 100}
@@ -78,6 +97,8 @@ class SimulatedWorld:
 
     def act(self, action: Action) -> None:
         """It has happened, or the process that was about it has died."""
+        if action.name not in _KEEPS_PROMISES:
+            self.promised.clear()
         method: Callable[..., None] = getattr(self, action.name)
         self.life.guarded(lambda: method(*action.args))
         self.life.guarded(self.life.settle)
@@ -131,11 +152,42 @@ class SimulatedWorld:
     def pause(self, customer: int) -> None:
         self._on_subscription(customer, "pause", None)
 
+    def drop_change(self, customer: int) -> None:
+        for held in self._live(f"c{customer}"):
+            self.send("DELETE", f"subscriptions/{held['id']}/scheduled_change")
+
+    def change(
+        self, customer: int, plan: str | None, period: str | None, effective: str, proration: str
+    ) -> None:
+        """PATCH; where it is answered by a subscription, what the answer says is so."""
+        body: dict[str, Any] = {"effective": effective, "proration": proration}
+        if plan is not None:
+            body["plan_id"] = plan
+        if period is not None and plan != "free":
+            body["billing_period"] = period
+        self.promised.pop(f"c{customer}", None)
+        for held in self._live(f"c{customer}")[:1]:
+            answer = self.send("PATCH", f"subscriptions/{held['id']}", body)
+            if answer is not None and answer["object"] == "subscription" and plan is not None:
+                self._believe(f"c{customer}", plan, effective)
+
+    def _believe(self, customer: str, plan: str, effective: str) -> None:
+        (now,) = self._live(customer)
+        coming = now["scheduled_change"]
+        follows = coming["plan_id"] if coming is not None else None
+        if plan != (now["plan_id"] if effective == "immediate" else follows or now["plan_id"]):
+            self.broken.append(f"{customer} was told of {plan} {effective}, and has {now}")
+        if plan == "free" and coming is not None and now["billing"]:
+            self.promised[customer] = datetime.fromisoformat(coming["at"])
+
     def _on_subscription(self, customer: int, verb: str, body: Any) -> None:
-        for held in self.subscriptions(f"c{customer}"):
-            if held["status"] not in ("canceled", "expired"):
-                self.send("POST", f"subscriptions/{held['id']}/{verb}", body)
-                return
+        for held in self._live(f"c{customer}")[:1]:
+            self.send("POST", f"subscriptions/{held['id']}/{verb}", body)
+
+    def _live(self, customer: str) -> list[dict[str, Any]]:
+        """Those of its subscriptions that have not ended."""
+        held = self.subscriptions(customer)
+        return [one for one in held if one["status"] not in ("canceled", "expired")]
 
     def grant(self, customer: int, limit: int, days: int) -> None:
         expires = (self.life.clock.now() + timedelta(days=days)).isoformat() if days else None
@@ -148,8 +200,33 @@ class SimulatedWorld:
             self.send("DELETE", f"customers/c{customer}/grants/{grant['id']}")
 
     def use(self, customer: int, amount: int) -> None:
-        body = {"amount": amount, "idempotency_key": f"use-{self.operations}"}
-        self.send("POST", f"customers/c{customer}/entitlements/calls/consume", body)
+        key = f"use-{self.operations}"
+        self.keys[f"c{customer}"] = (key, amount, self.life.clock.now())
+        self._consume(f"c{customer}", key, amount)
+
+    def use_again(self, customer: int) -> None:
+        """The application sends its latest use once more: it does not know that it was counted."""
+        if f"c{customer}" in self.keys:
+            key, amount, since = self.keys[f"c{customer}"]
+            if self.life.clock.now() - since < KEY_BINDS:
+                self._consume(f"c{customer}", key, amount)
+
+    def _consume(self, customer: str, key: str, amount: int) -> None:
+        """The application asks under the same key until it is answered; what the answer says is written down."""
+        path = f"customers/{customer}/entitlements/calls/consume"
+        answer: dict[str, Any] | None = None
+        for _ in range(_ASKED_AT_MOST):
+            with suppress(DiedError):
+                answer = self.send("POST", path, {"amount": amount, "idempotency_key": key})
+            if answer is not None:
+                break
+        if answer is None or not answer["has_access"] or key in self.counted:
+            return
+        self.counted.add(key)
+        period = str(answer["usage_period_start"])
+        before = self.used.get(customer)
+        known = before.amount if before is not None and before.period == period else 0
+        self.used[customer] = Used(period, known + amount)
 
     def look(self, customer: int) -> None:
         self.send("GET", f"customers/c{customer}/entitlements/calls")
@@ -249,6 +326,10 @@ class SimulatedWorld:
             "POST", "/_stand_in/faults", kind=kind, times=times, after=after
         )
 
+    def application_fault(self, answer: int, times: int) -> None:
+        """The operator's application does not take what it is sent next."""
+        self.life.deployment.webhooks.answers += [REFUSALS[answer]] * times
+
     def store_fault(self, kind: str, after: int) -> None:
         self.life.store_faults += [*([None] * after), kind]
 
@@ -264,6 +345,15 @@ class SimulatedWorld:
         self.send("POST", "reconciliations")
 
 
+# Store faults and deaths that wait for their turn are fewer.
+_ASKED_AT_MOST: Final = 60
+# What ends no subscription and begins none, changes none and moves none.
+_KEEPS_PROMISES: Final = frozenset(
+    (
+        *("change", "wait", "grant", "revoke", "use", "use_again", "look", "deliveries", "release"),
+        *("stripe_fault", "application_fault", "store_fault", "die", "twice", "reconcile"),
+    )
+)
 _GOOD_CARDS: Final = 0.75
 _WEIGHTS: Final[Mapping[str, int]] = {
     "buy": 22,
@@ -271,11 +361,14 @@ _WEIGHTS: Final[Mapping[str, int]] = {
     "pay": 10,
     "wait": 14,
     "cancel": 7,
+    "change": 12,
+    "drop_change": 2,
     "resume": 3,
     "pause": 1,
     "grant": 3,
     "revoke": 1,
-    "use": 5,
+    "use": 7,
+    "use_again": 2,
     "look": 2,
     "publish": 4,
     "archive": 1,
@@ -284,6 +377,7 @@ _WEIGHTS: Final[Mapping[str, int]] = {
     "deliveries": 5,
     "release": 2,
     "stripe_fault": 7,
+    "application_fault": 4,
     "store_fault": 6,
     "die": 7,
     "twice": 2,
@@ -305,6 +399,14 @@ def drawn(chance: Random) -> Action:
         ),
         "wait": (chance.choice((1, 5, 24, 24 * 8, 24 * 32)),),
         "cancel": (customer, chance.choice(("immediate", "end_of_period"))),
+        "change": (
+            customer,
+            chance.choice((*PLANS, *PLANS, "free", None)),
+            chance.choice((None, None, "month", "year")),
+            chance.choice(("immediate", "end_of_period")),
+            chance.choice(("create", "invoice_now", "none")),
+        ),
+        "application_fault": (chance.randrange(len(REFUSALS)), chance.choice((1, 2, 4))),
         "grant": (customer, chance.choice((1, 50, 5000)), chance.choice((0, 7, 60))),
         "use": (customer, chance.choice((1, 3, 40, 200))),
         "publish": (plan, chance.randrange(3)),
@@ -322,7 +424,9 @@ def drawn(chance: Random) -> Action:
     is_good = int(chance.random() < _GOOD_CARDS)
     arguments["buy"] = (*arguments["order"], is_good)
     arguments["pay"] = (number, is_good)
-    arguments |= dict.fromkeys(("resume", "pause", "revoke", "look"), (customer,))
+    arguments |= dict.fromkeys(
+        ("resume", "pause", "revoke", "look", "drop_change", "use_again"), (customer,)
+    )
     return Action(name, arguments.get(name, ()))
 
 
