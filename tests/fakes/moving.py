@@ -118,11 +118,14 @@ class MovingProvider(
             if self.discounts.get(billing_id) != discount:
                 self.discounts[billing_id] = discount
                 self.changes.append(billing_id)
-            self.edit_subscription(
+            after = self.edit_subscription(
                 billing_id,
                 coupons=() if coupon is None else (coupon,),
                 metadata=_carried(held, metadata),
             )
+            if billing_id in self.later:
+                coming = _coming(after, *self.later[billing_id])
+                self.edit_subscription(billing_id, scheduled=coming)
             return billing_id
 
         arguments = (billing_id, discount, dict(metadata))

@@ -108,6 +108,11 @@ def apply_phase(acct: Account, schedule: Obj, phase: Obj, behavior: str | None) 
     params: Obj = {"items": entries, "proration_behavior": behavior or "create_prorations"}
     if phase["metadata"]:
         params["metadata"] = phase["metadata"]
-    if phase["discounts"]:
-        params["discounts"] = [{k: v for k, v in d.items() if v} for d in phase["discounts"]]
+    given = [{k: v for k, v in d.items() if v} for d in phase["discounts"]]
+    # What the phase does not name ends with it, and what is used up does not come back.
+    params["discounts"] = [
+        one
+        for one in given
+        if "discount" not in one or one["discount"] in subscription["discounts"]
+    ]
     change(acct, subscription["id"], params)

@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.domain.billing import CheckoutDiscount, ProviderSubscription
 from chalicelib.domain.errors import ProviderRefusedError
-from chalicelib.domain.price_moves import Proration
-from chalicelib.ports import ChangePreviews, SubscriptionDiscounts
+from chalicelib.domain.price_moves import ItemMove, Proration
+from chalicelib.ports import ChangePreviews, SubscriptionChanges, SubscriptionDiscounts
 from tests.contract.billing_provider.samples import subscribed
 from tests.contract.billing_provider.worlds import DiscountingWorld
 
@@ -32,6 +32,24 @@ class Discounted:
             metadata={"paygrade_coupon_id": mark},
             idempotency_key=key,
         )
+
+    def move_later(self) -> None:
+        """With the next period, the three seats become five."""
+        assert isinstance(self.world.provider, SubscriptionChanges)
+        [seats] = [one.price_billing_id for one in self.held.items if one.quantity == 3]
+        self.world.provider.move_prices(
+            self.held.billing_id,
+            [ItemMove(from_price=seats, to_price=seats, quantity=5)],
+            proration=Proration.NONE,
+            at_period_end=True,
+            metadata={"moved": "yes"},
+            idempotency_key="move",
+        )
+
+    def now(self) -> ProviderSubscription:
+        found = self.world.provider.get_subscription(self.held.billing_id)
+        assert found is not None
+        return found
 
     def next_total(self) -> int:
         """What the next invoice comes to."""
@@ -101,6 +119,61 @@ def test_discount_used_up_does_not_come_back_with_a_repetition(discounted: Disco
     assert discounted.next_total() == FULL
     discounted.set(once, key="another wish")
     assert discounted.next_total() == REDUCED
+
+
+MOVED = 1000 + 5 * 700
+
+
+def test_discount_stays_as_a_scheduled_move_comes(discounted: Discounted) -> None:
+    coupon = discounted.world.give_coupon("forever")
+    discounted.set(coupon)
+    discounted.move_later()
+    discounted.world.pass_period(discounted.held.billing_id)
+    now = discounted.now()
+    assert now.metadata == {**discounted.held.metadata, **MARK, "moved": "yes"}
+    assert now.coupons == (coupon.coupon_billing_id,)
+    assert discounted.next_total() == MOVED * 80 // 100
+
+
+def test_discount_set_while_a_move_waits_outlasts_it(discounted: Discounted) -> None:
+    discounted.set(discounted.world.give_coupon("forever"), mark="former", key="former")
+    discounted.move_later()
+    coupon = discounted.world.give_coupon("forever")
+    now = discounted.set(coupon)
+    assert now.scheduled is not None
+    assert now.scheduled.metadata == {**discounted.held.metadata, **MARK, "moved": "yes"}
+    assert sorted(one.quantity or 0 for one in now.scheduled.items) == [1, 5]
+    assert discounted.set(coupon) == now
+    discounted.move_later()
+    assert discounted.now() == now
+    discounted.world.pass_period(discounted.held.billing_id)
+    now = discounted.now()
+    assert (now.coupons, now.scheduled) == ((coupon.coupon_billing_id,), None)
+    assert now.metadata == {**discounted.held.metadata, **MARK, "moved": "yes"}
+    assert discounted.next_total() == MOVED * 80 // 100
+
+
+def test_discount_removed_while_a_move_waits_does_not_come_back(discounted: Discounted) -> None:
+    discounted.set(discounted.world.give_coupon("forever"))
+    discounted.move_later()
+    now = discounted.set(None, mark="", key="none")
+    assert now.scheduled is not None
+    assert discounted.set(None, mark="", key="none") == now
+    discounted.world.pass_period(discounted.held.billing_id)
+    now = discounted.now()
+    assert (now.coupons, now.scheduled) == ((), None)
+    assert now.metadata == {**discounted.held.metadata, "moved": "yes"}
+    assert discounted.next_total() == MOVED
+
+
+def test_discount_for_once_is_taken_off_what_a_scheduled_move_begins_with(
+    discounted: Discounted,
+) -> None:
+    discounted.set(discounted.world.give_coupon("once"))
+    discounted.move_later()
+    discounted.world.pass_period(discounted.held.billing_id)
+    assert discounted.now().coupons == ()
+    assert discounted.next_total() == MOVED
 
 
 def test_discount_of_nobody_is_refused(discounted: Discounted) -> None:

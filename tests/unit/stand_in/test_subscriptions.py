@@ -302,6 +302,33 @@ def test_schedule_changes_the_plan_at_period_end(
     assert totals == [10_000, 1000]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_schedule_phase_ends_every_discount_that_it_does_not_name(
+    api: Any, control: Any, subscription: Any, monthly: Any, *, named: bool
+) -> None:
+    coupon = api.coupons.create({"percent_off": 20, "duration": "forever"})
+    discounted = api.subscriptions.update(subscription.id, {"discounts": [{"coupon": coupon.id}]})
+    [discount] = discounted.discounts
+    schedule = api.subscription_schedules.create({"from_subscription": subscription.id})
+    first = schedule.phases[0]
+    assert [one.discount for one in first.discounts] == [discount]
+    kept = {"discounts": [{"discount": discount}]}
+    items = {"items": [{"price": monthly.id, "quantity": 2}]}
+    phases = [
+        {
+            "items": [{"price": monthly.id}],
+            "start_date": first.start_date,
+            "end_date": first.end_date,
+            **kept,
+        },
+        {**items, "duration": {"interval": "month"}, **(kept if named else {})},
+    ]
+    api.subscription_schedules.update(schedule.id, {"phases": phases, "end_behavior": "release"})
+    assert api.subscriptions.retrieve(subscription.id).discounts == [discount]
+    control("clock", {"advance_seconds": 31 * DAY})
+    assert api.subscriptions.retrieve(subscription.id).discounts == ([discount] if named else [])
+
+
 def test_schedule_released_leaves_the_subscription(api: Any, subscription: Any) -> None:
     schedule = api.subscription_schedules.create({"from_subscription": subscription.id})
     released = api.subscription_schedules.release(schedule.id)

@@ -11,6 +11,7 @@ from chalicelib.adapters.billing.stripe.connection import Connection
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
 from chalicelib.adapters.billing.stripe.errors import Effect
 from chalicelib.adapters.billing.stripe.move_params import tells
+from chalicelib.adapters.billing.stripe.moves import StripeMoves
 from chalicelib.adapters.billing.stripe.subscriptions import Json, coupon_of, id_of
 from chalicelib.domain.billing import CheckoutDiscount, ProviderSubscription
 
@@ -23,9 +24,12 @@ _SUBSCRIPTIONS: Final = "subscriptions"
 class StripeDiscounts:
     """The discounts of one account's subscriptions."""
 
-    def __init__(self, connection: Connection, customers: StripeCustomers) -> None:
+    def __init__(
+        self, connection: Connection, customers: StripeCustomers, moves: StripeMoves
+    ) -> None:
         self._at = connection
         self._customers = customers
+        self._moves = moves
 
     def set(
         self,
@@ -35,7 +39,7 @@ class StripeDiscounts:
         idempotency_key: str,
     ) -> ProviderSubscription:
         """See `SubscriptionDiscounts`."""
-        held, items = self._customers.subscription_with_items(billing_id)
+        held, _ = self._customers.subscription_with_items(billing_id)
         if not _has(held, discount):
             params: SubscriptionUpdateParams = {
                 "discounts": _given(discount),
@@ -50,8 +54,8 @@ class StripeDiscounts:
             )
         elif not tells(held, metadata):
             self._customers.mark_subscription(billing_id, metadata)
-        else:
-            return self._customers.translated(held, items)
+        now, items = self._customers.subscription_with_items(billing_id)
+        self._moves.carry(now, items, metadata, idempotency_key)
         return self._customers.translated(*self._customers.subscription_with_items(billing_id))
 
 

@@ -100,7 +100,11 @@ def is_open(schedule: Json) -> bool:
 
 
 def schedule_params(
-    schedule: Json, items: Sequence[Json], moves: Sequence[ItemMove], metadata: Mapping[str, str]
+    schedule: Json,
+    subscription: Json,
+    items: Sequence[Json],
+    moves: Sequence[ItemMove],
+    metadata: Mapping[str, str],
 ) -> dict[str, Any] | None:
     """The update that makes the schedule change the subscription when its period ends; None if it does so already."""
     phase = _current_phase(schedule)
@@ -114,12 +118,40 @@ def schedule_params(
         "duration": {"interval": "day", "interval_count": 1},
         "metadata": {**(phase.get("metadata") or {}), **metadata},
         "proration_behavior": "none",
+        **_discounts(subscription),
     }
     return {
-        "phases": [_kept(phase), following],
+        "phases": [_kept(phase, subscription), following],
         "end_behavior": "release",
         "proration_behavior": "none",
         "metadata": {MARK: mark},
+    }
+
+
+def carrying_params(
+    schedule: Json, subscription: Json, metadata: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The update that lets what is to come keep the present discounts, and have the metadata; None if it does so."""
+    phase = _current_phase(schedule)
+    coming = [one for one in schedule["phases"] if one["start_date"] >= phase["end_date"]]
+    wanted = _discounts(subscription).get("discounts", [])
+    if all(
+        [_kept_discount(given) for given in one.get("discounts") or []] == wanted
+        and tells(one, metadata)
+        for one in coming
+    ):
+        return None
+    following = [
+        {
+            **_kept(one, subscription),
+            "metadata": {**(one.get("metadata") or {}), **metadata},
+        }
+        for one in coming
+    ]
+    return {
+        "phases": [_kept(phase, subscription), *following],
+        "end_behavior": schedule["end_behavior"],
+        "proration_behavior": "none",
     }
 
 
@@ -129,22 +161,26 @@ def _current_phase(schedule: Json) -> Json:
     return next((phase for phase in phases if phase["start_date"] == start), phases[0])
 
 
-def _kept(phase: Json) -> dict[str, Any]:
-    """The running phase as an update must repeat it."""
+def _kept(phase: Json, subscription: Json) -> dict[str, Any]:
+    """A phase as an update must repeat it."""
     kept: dict[str, Any] = {
         "items": [_kept_item(item) for item in phase["items"]],
         "start_date": phase["start_date"],
         "end_date": phase["end_date"],
         "proration_behavior": "none",
+        **_discounts(subscription),
     }
     if phase.get("metadata"):
         kept["metadata"] = dict(phase["metadata"])
     if phase.get("trial_end"):
         kept["trial_end"] = phase["trial_end"]
-    discounts = [_kept_discount(one) for one in phase.get("discounts") or []]
-    if any(discounts):
-        kept["discounts"] = [one for one in discounts if one]
     return kept
+
+
+def _discounts(subscription: Json) -> dict[str, Any]:
+    """What a phase must name, or it ends as the phase begins: by its id, so that none begins anew."""
+    found = [{"discount": id_of(one)} for one in subscription.get("discounts") or []]
+    return {"discounts": found} if found else {}
 
 
 def _kept_item(item: Json) -> dict[str, Any]:

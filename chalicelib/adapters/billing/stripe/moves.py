@@ -12,6 +12,7 @@ from chalicelib.adapters.billing.stripe.connection import Connection
 from chalicelib.adapters.billing.stripe.customers import StripeCustomers
 from chalicelib.adapters.billing.stripe.errors import Effect
 from chalicelib.adapters.billing.stripe.move_params import (
+    carrying_params,
     digest_of,
     is_open,
     is_ours,
@@ -86,6 +87,21 @@ class StripeMoves:
             self._release(schedule["id"], f"{idempotency_key}:release")
         return self._customers.translated(*self._customers.subscription_with_items(billing_id))
 
+    def carry(
+        self,
+        found: Json,
+        items: Sequence[Json],
+        metadata: Mapping[str, str],
+        idempotency_key: str,
+    ) -> None:
+        """What we left for the next period keeps the discounts that the subscription has, and has the metadata."""
+        schedule = found.get("schedule")
+        if not isinstance(schedule, Mapping) or not (is_open(schedule) and is_ours(schedule)):
+            return
+        params = carrying_params(schedule, found, metadata)
+        if params is not None:
+            self._fill(schedule["id"], params, items, f"{idempotency_key}:{digest_of(params)}")
+
     def _now(
         self,
         found: Json,
@@ -114,7 +130,7 @@ class StripeMoves:
             return None  # the period has ended meanwhile, and the change was made
         if found.get("schedule"):
             schedule = self._schedule(id_of(found["schedule"]))
-            params = schedule_params(schedule, items, moves, metadata)
+            params = schedule_params(schedule, found, items, moves, metadata)
             if params is None:
                 return None
             return params, lambda key: self._fill(schedule["id"], params, items, key)

@@ -79,7 +79,7 @@ class StripeProvider:
         self._history = StripeHistory(connection)
         self._moves = StripeMoves(connection, self._customers)
         self._lifecycle = StripeLifecycle(connection, self._customers, self._moves)
-        self._discounts = StripeDiscounts(connection, self._customers)
+        self._discounts = StripeDiscounts(connection, self._customers, self._moves)
         self._refunds = StripeRefunds(connection, self._customers)
         self._portal = StripePortal(connection)
         self._previews = StripePreviews(connection, self._customers)

@@ -78,6 +78,7 @@ def _from_subscription(acct: Account, params: Obj) -> Obj:
                 for item in items
             ],
             "metadata": subscription["metadata"],
+            "discounts": [{"discount": one} for one in subscription["discounts"]],
         },
         subscription["currency"],
         min(item["current_period_start"] for item in items),
