@@ -25,10 +25,12 @@ def deploy(
     alarm_topic: AlarmTopic = None,
 ) -> None:
     """Make or change the stack alone: tables, queues, alarms, dashboard."""
+    from infra.deploy.config import StageConfig  # noqa: PLC0415
     from infra.deploy.stack import Stack  # noqa: PLC0415
 
     with deploying(stage, region, profile) as aws:
-        changes = Stack(aws, teller(session)).deploy(alarm_topic)
+        parameters = StageConfig.read(ROOT, stage).stack_parameters
+        changes = Stack(aws, teller(session), parameters=parameters).deploy(alarm_topic)
     session.output.data({"changes": [str(change) for change in changes]})
     session.output.line(f"{len(changes)} resources changed." if changes else "Nothing differed.")
 
@@ -47,10 +49,12 @@ def diff(
 
     Exit code 0: nothing differs. 2: something does. 1: it failed.
     """
+    from infra.deploy.config import StageConfig  # noqa: PLC0415
     from infra.deploy.stack import Stack  # noqa: PLC0415
 
     with deploying(stage, region, profile) as aws:
-        changes = Stack(aws, teller(session)).diff(alarm_topic)
+        parameters = StageConfig.read(ROOT, stage).stack_parameters
+        changes = Stack(aws, teller(session), parameters=parameters).diff(alarm_topic)
     session.output.data({"changes": [str(change) for change in changes]})
     for change in changes:
         session.output.line(str(change))

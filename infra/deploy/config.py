@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.deploy.errors import DeployError
+from infra.deploy.firewall import PARAMETER, requests_per_address
 
 PUBLIC_URL: Final = "PAYGRADE_PUBLIC_URL"
 
@@ -42,6 +43,11 @@ class StageConfig:
         """The processor of the functions."""
         own = self.document["stages"][self.stage].get("lambda_architecture")
         return str(own or self.document.get("lambda_architecture", "x86_64"))
+
+    @property
+    def stack_parameters(self) -> dict[str, str]:
+        """What the stage's configuration says to infra/template.yaml."""
+        return {PARAMETER: str(requests_per_address(self.variables))}
 
     @property
     def gateway_stage(self) -> str:

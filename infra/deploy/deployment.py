@@ -14,6 +14,12 @@ from infra.deploy.aws import Aws, aws_failures
 from infra.deploy.chalice_run import CHALICE, run_chalice
 from infra.deploy.config import PUBLIC_URL, StageConfig
 from infra.deploy.errors import DeployError
+from infra.deploy.firewall import (
+    OUTPUT,
+    place_firewall,
+    requests_per_address,
+    withdraw_firewall,
+)
 from infra.deploy.functions import complete_addresses, complete_mappings
 from infra.deploy.policies import GRANTS, write_policies
 from infra.deploy.records import Record, Records, write
@@ -127,6 +133,7 @@ class Deployment:
                 record = json.loads(self._record_path.read_text())
                 self._step("queues", lambda: complete_mappings(self._aws, record, GRANTS))
                 self._step("throttle", lambda: self._complete_throttle(record))
+                self._step("firewall", lambda: self._place_firewall(record))
                 self.report.url = self._address(record)
                 self._step("address", lambda: self._complete_addresses(self.report.url))
                 webhook = of_stage(self._aws, self._config) if self._options.webhook else None
@@ -146,6 +153,7 @@ class Deployment:
     def _preflight(self) -> None:
         """What would fail only at run time is refused before anything is touched."""
         Throttle.read(self._config.variables)
+        requests_per_address(self._config.variables)
         if not self._config.has_stripe:
             return
         key = self._secrets.read(STRIPE_KEY)
@@ -167,8 +175,18 @@ class Deployment:
                 code="no_webhook_secret",
             )
 
+    def _stack(self) -> Stack:
+        return Stack(
+            self._aws,
+            self._tell,
+            parameters=self._config.stack_parameters,
+            poll_seconds=self._tools.poll_seconds,
+        )
+
     def _deploy_stack(self) -> list[str]:
-        stack = Stack(self._aws, self._tell, poll_seconds=self._tools.poll_seconds)
+        stack = self._stack()
+        if not requests_per_address(self._config.variables):
+            withdraw_firewall(self._aws, stack.outputs().get(OUTPUT))
         changes = stack.deploy(self._options.alarm_topic)
         # The changes themselves were told while they happened.
         return [f"{len(changes)} resources changed"] if changes else []
@@ -213,6 +231,10 @@ class Deployment:
     def _complete_throttle(self, record: Record) -> list[str]:
         throttle = Throttle.read(self._config.variables)
         return complete_throttle(self._aws, record, self._config.gateway_stage, throttle)
+
+    def _place_firewall(self, record: Record) -> list[str]:
+        firewall = self._stack().outputs().get(OUTPUT)
+        return place_firewall(self._aws, record, self._config.gateway_stage, firewall)
 
     def _complete_addresses(self, url: str) -> list[str]:
         return complete_addresses(self._aws, url, GRANTS)

@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -42,8 +43,16 @@ class Change:
 class Stack:
     """One stage's stack; `poll_seconds` is how often its state is looked at."""
 
-    def __init__(self, aws: Aws, tell: Tell, *, poll_seconds: float = 2.0) -> None:
-        """No request is made."""
+    def __init__(
+        self,
+        aws: Aws,
+        tell: Tell,
+        *,
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        poll_seconds: float = 2.0,
+    ) -> None:
+        """No request is made. `parameters` are more of the template's."""
+        self._more = parameters
         self._aws = aws
         self._client = aws.client("cloudformation")
         self._tell = tell
@@ -54,6 +63,11 @@ class Stack:
         """CloudFormation's word for the stack's state; None if there is no stack."""
         found = self._describe()
         return None if found is None else str(found["StackStatus"])
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs by name; empty without a stack."""
+        found = self._describe() or {}
+        return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
 
     def diff(self, alarm_topic: str | None = None) -> list[Change]:
         """What `deploy` would change; nothing has changed."""
@@ -170,7 +184,11 @@ class Stack:
         if alarm_topic is None and not is_new:
             # Nobody said anything about it: whoever is told of alarms still is.
             topic = {"ParameterKey": TOPIC, "UsePreviousValue": True}
-        return [{"ParameterKey": "Stage", "ParameterValue": self._aws.place.stage}, topic]
+        more = {"Stage": self._aws.place.stage, **self._more}
+        return [
+            *({"ParameterKey": name, "ParameterValue": value} for name, value in more.items()),
+            topic,
+        ]
 
     def _changes(self, change_set: str) -> Iterator[Change]:
         pages = self._client.get_paginator("describe_change_set")

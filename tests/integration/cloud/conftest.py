@@ -26,6 +26,7 @@ SERVICES = (
     "sqs",
     "ssm",
     "sts",
+    "wafv2",
 )
 
 

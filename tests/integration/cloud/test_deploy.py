@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.api.problems import Problem
+from chalicelib.domain.errors import TooManyRequestsError
 from infra.deploy.errors import DeployError
+from infra.deploy.firewall import OUTPUT, PARAMETER, place_firewall, withdraw_firewall
 from infra.deploy.functions import REPORT, complete_mappings
 from infra.deploy.policies import GRANTS
 from infra.deploy.removal import data_of, refuse_live_data
-from infra.deploy.throttle import Throttle, complete_throttle
+from infra.deploy.stack import Stack
+from infra.deploy.throttle import RETRY_AFTER, Throttle, complete_throttle
 from infra.deploy.webhook import event_types
 from infra.local.environment import aws_variables, variables
 from infra.local.ports import free_port
@@ -113,6 +117,13 @@ def assert_throttled(stage: Stage, api: str) -> None:
     assert settings() == (5, 7)
     complete_throttle(*place, Throttle())
     assert complete_throttle(*place, Throttle()) == []
+    refusal = stage.aws.client("apigateway").get_gateway_response(
+        restApiId=api, responseType="THROTTLED"
+    )
+    assert refusal["statusCode"] == "429"
+    assert refusal["responseParameters"] == RETRY_AFTER
+    problem = Problem.model_validate_json(refusal["responseTemplates"]["application/json"])
+    assert (problem.status, problem.code) == (429, TooManyRequestsError.code)
 
 
 def assert_destroyed(stage: Stage, stripe: StandInServer) -> None:
@@ -171,3 +182,26 @@ def test_key_that_is_missing_is_asked_for_by_the_command_that_keeps_it(
     del deployable
     with pytest.raises(DeployError, match="paygrade infra secret STRIPE_SECRET_KEY"):
         new_stage(tmp_path, stripe.url).deploy()
+
+
+def test_firewall_stands_before_the_api_if_wanted_and_goes_before_the_stack_drops_it(
+    stage: Stage,
+) -> None:
+    def stack(requests: int) -> Stack:
+        parameters = {PARAMETER: str(requests)}
+        return Stack(stage.aws, stage.told.append, parameters=parameters, poll_seconds=0.1)
+
+    record = {"resources": [{"resource_type": "rest_api", "rest_api_id": "abc"}]}
+    place = (stage.aws, record, stage.aws.place.stage)
+    wanted = stack(2000)
+    wanted.deploy()
+    firewall = wanted.outputs()[OUTPUT]
+    assert len(place_firewall(*place, firewall)) == 1
+    assert place_firewall(*place, firewall) == []
+    withdraw_firewall(stage.aws, firewall)
+    withdraw_firewall(stage.aws, firewall)
+    dropped = stack(0)
+    assert len(dropped.deploy()) == 1
+    assert OUTPUT not in dropped.outputs()
+    withdraw_firewall(stage.aws, firewall)
+    assert place_firewall(*place, None) == []

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from chalicelib.ports import QueueName
-from infra.deploy.throttle import Throttle
+from infra.deploy.throttle import REFUSAL, Throttle
 from tests.integration.deploy.checkout import ROOT, Checkout
 
 STAGE = "packaged"
@@ -71,8 +71,9 @@ def test_gateway_is_throttled_and_says_when_to_come_back(template: Path) -> None
         per_second=of_all["ThrottlingRateLimit"], burst=of_all["ThrottlingBurstLimit"]
     )
     assert limits == Throttle()
-    headers = api["GatewayResponses"]["THROTTLED"]["ResponseParameters"]["Headers"]
-    assert headers == {"Retry-After": "'1'"}
+    refusal = api["GatewayResponses"]["THROTTLED"]
+    assert refusal["ResponseParameters"]["Headers"] == {"Retry-After": "'1'"}
+    assert refusal["ResponseTemplates"] == REFUSAL
 
 
 def test_additions_make_no_function_of_their_own(functions: dict[str, Any]) -> None:
