@@ -53,7 +53,7 @@ class SnapshotDocument(TypedDict):
 
     `revoked` names the counters of what a grant gave and was taken back, `resources` what anything was ever held
     for; `timezone` is whose days and months usage periods follow, where it is not UTC. `charged` names
-    the features whose usage each billing provider charges.
+    the counters whose usage each billing provider charges; a feature's own stands for those of its resources, too.
     """
 
     version: int

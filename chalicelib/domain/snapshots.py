@@ -76,7 +76,7 @@ def compile_snapshot(
     revoked = _revoked(given)
     if revoked:
         document["revoked"] = revoked
-    charged = _charged(held, versions)
+    charged = charged_by(held, versions)
     if charged:
         document["charged"] = charged
     scopes = {*(one.resource_id for one in held), *(one.resource_id for one in given)}
@@ -93,10 +93,10 @@ def _grace_days(
     return plan.content.grace_period_days if plan is not None else None
 
 
-def _charged(
+def charged_by(
     subscriptions: Iterable[Subscription], versions: Mapping[VersionKey, PackageVersion]
 ) -> dict[str, list[str]]:
-    """By provider, the features whose usage it charges."""
+    """By provider, the counters whose usage it charges: a feature's own stands for all of the feature."""
     found: dict[str, set[str]] = {}
     for subscription in subscriptions:
         if subscription.provider is None or subscription.status in ENDED:
@@ -107,7 +107,7 @@ def _charged(
             version = versions.get(key)
             prices = version.content.prices if version is not None else ()
             found.setdefault(subscription.provider, set()).update(
-                price.feature_id
+                counter_name(price.feature_id, subscription.resource_id)
                 for price in prices
                 if price.model is PriceModel.USAGE_BASED and price.feature_id is not None
             )

@@ -67,6 +67,11 @@ class Standing:
     snapshot: Snapshot
     begun: bool
 
+    @property
+    def others(self) -> tuple[Subscription, ...]:
+        """The customer's other subscriptions."""
+        return tuple(one for one in self.beside if one.id != self.stored.id)
+
 
 def standing(
     ports: Ports, cause: Cause, subscription_id: str, expected_version: int | None = None

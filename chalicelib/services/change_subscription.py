@@ -39,6 +39,7 @@ from chalicelib.services.alter_subscription import (
     unable,
     under_key,
 )
+from chalicelib.services.charge_once import refuse_charged_twice
 from chalicelib.services.merge_metadata import merged_metadata
 from chalicelib.services.optimistic import retried
 from chalicelib.services.order_coupon import discount_at
@@ -84,6 +85,7 @@ def change_subscription(
                 raise
             return Changed(subscription=_followed(standing(ports, cause, subscription_id)))
         plan = plan_change(ports, now.held, now.customer.country, change, truth)
+        refuse_charged_twice(ports, now.others, plan.added_lines)
         return _carry_out(ports, cause, now, change, plan)
 
     return retried(attempt)

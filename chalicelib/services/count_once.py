@@ -5,7 +5,7 @@ repetition, and of two that are sent at once one counts.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -25,6 +25,7 @@ from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.usage import Count, Counter, Hold
 from chalicelib.domain.usage_charges import ChargeableUsage, charges_of
 from chalicelib.domain.usage_records import KEPT_FOR, UsageKey, UsageRecord, record_id
+from chalicelib.domain.usage_scopes import counted_by
 from chalicelib.ports import Absent, AtRevision, Ports, Put, Require, Write
 from chalicelib.services.outbound import hurry
 from chalicelib.services.usage_thresholds import Standing, reached
@@ -185,11 +186,17 @@ def _charges(ports: Ports, seen: Seen, claim: Claim, wanted: Counting) -> Iterat
     """What providers have to hear of it, if any charges for it."""
     charged = seen.document.get("charged", {})
     for used in wanted.charged:
-        providers = [name for name, features in charged.items() if used.feature.id in features]
+        providers = [name for name, counters in charged.items() if _is_charged(used, counters)]
         for charge in charges_of(
             used, claim.id, claim.customer_id, providers, ports.environment.name, seen.now
         ):
             yield Put(charge, Absent())
+
+
+def _is_charged(used: ChargeableUsage, counters: Collection[str]) -> bool:
+    if used.feature.meter is not None:  # events name no resource
+        return any(counted_by(name)[0] == used.feature.id for name in counters)
+    return used.feature.id in counters or used.counter in counters
 
 
 def _record(claim: Claim, wanted: Counting, now: datetime) -> UsageRecord:

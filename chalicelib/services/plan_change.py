@@ -13,7 +13,7 @@ from chalicelib.domain.convergence import (
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.errors import BillingNotReadyError, NotFoundError, WrongStateError
 from chalicelib.domain.ids import PackageId
-from chalicelib.domain.orders import Order, PricedOrder
+from chalicelib.domain.orders import Order, OrderLine, PricedOrder
 from chalicelib.domain.plans import Package, PackageKind, PackageVersion
 from chalicelib.domain.price_moves import ItemMove
 from chalicelib.domain.prices import fingerprint
@@ -48,6 +48,11 @@ class PlannedChange:
     truth: ProviderSubscription | None = None
     owners: Mapping[str, PriceOwner]
     moves: tuple[LineMove, ...] = ()
+
+    @property
+    def added_lines(self) -> tuple[OrderLine, ...]:
+        """What its provider is to charge beside what it charges now."""
+        return tuple(one.line for one in self.moves if one.item is None and one.line is not None)
 
     @property
     def successor(self) -> Successor:

@@ -40,6 +40,7 @@ from chalicelib.services.alter_subscription import (
     standing,
     truth_of,
 )
+from chalicelib.services.charge_once import refuse_charged_twice
 from chalicelib.services.check_access import usage_of
 from chalicelib.services.choose_provider import choose_seller
 from chalicelib.services.place_order import Placed, place_order, refuse_second
@@ -60,6 +61,8 @@ def preview_order(ports: Ports, order: Order) -> Preview:
         paying=paying,
         replaces=order.replaces,
     )
+    if paying:
+        refuse_charged_twice(ports, placed.subscriptions, placed.priced.lines)
     return _of_order(ports, placed, order, left=None)
 
 
@@ -72,6 +75,7 @@ def preview_change(ports: Ports, cause: Cause, subscription_id: str, change: Cha
     if plan.way is Way.CHECKOUT:
         order = replace(plan.order, trial=False, replaces=now.held.id)
         return _of_order(ports, place_order(ports, order), order, left=now.held)
+    refuse_charged_twice(ports, now.others, plan.added_lines)
     later = change.effective is ChangeTime.END_OF_PERIOD
     moment = ports.clock.now().replace(microsecond=0)
     at = moment

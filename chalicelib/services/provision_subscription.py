@@ -14,6 +14,7 @@ from chalicelib.domain.subscriptions import Subscription, SubscriptionStatus
 from chalicelib.domain.trials import TrialUse
 from chalicelib.ports import Absent, CheckoutProvider, Ports, Put
 from chalicelib.services.audit import entry
+from chalicelib.services.charge_once import refuse_charged_twice
 from chalicelib.services.choose_provider import choose_checkout, choose_seller, require_known
 from chalicelib.services.clear_slot import clear_slot, keeping_clear
 from chalicelib.services.outbound import commit_customer_change
@@ -50,6 +51,8 @@ def provision_subscription(ports: Ports, cause: Cause, order: Order) -> Provisio
             paying=is_paying,
             replaces=order.replaces,
         )
+        if is_paying:
+            refuse_charged_twice(ports, placed.subscriptions, placed.priced.lines)
         try:
             return _provide(ports, cause, order, placed, wanted)
         except StoreConflictError:

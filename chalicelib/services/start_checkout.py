@@ -34,6 +34,7 @@ from chalicelib.ports import (
 )
 from chalicelib.services.audit import entry
 from chalicelib.services.billed_order import billed_items, subscription_metadata
+from chalicelib.services.charge_once import refuse_charged_twice
 from chalicelib.services.choose_provider import choose_checkout
 from chalicelib.services.clear_slot import claim, clear_slot, fence, take_in_payment
 from chalicelib.services.limit_checkouts import count_checkout
@@ -64,6 +65,7 @@ def start_checkout(ports: Ports, cause: Cause, order: Order) -> CheckoutSession:
             paying=True,
             replaces=order.replaces,
         )
+        refuse_charged_twice(ports, placed.subscriptions, placed.priced.lines)
         if not placed.priced.lines:
             raise invalid(
                 "plan_id", "nothing_to_pay", "The plan costs nothing: subscribe to it instead."

@@ -8,12 +8,17 @@ import pytest
 from chalicelib.domain.convergence import METADATA_RESOURCE
 from chalicelib.domain.decisions import DeniedReason, Question
 from chalicelib.domain.entitlements import ResetPeriod
-from chalicelib.domain.errors import SubscriptionExistsError
+from chalicelib.domain.errors import InvalidError, SubscriptionExistsError
+from chalicelib.domain.ids import PackageId
 from chalicelib.domain.impacts import Effect
 from chalicelib.domain.plans import Package, PackageKind
+from chalicelib.domain.prices import PriceModel
 from chalicelib.domain.reconciliations import DriftKind
+from chalicelib.domain.subscription_changes import Change
 from chalicelib.domain.subscriptions import Subscription
-from chalicelib.services.preview_subscription import preview_order
+from chalicelib.domain.usage_charges import UsageCharge
+from chalicelib.services.change_subscription import change_subscription
+from chalicelib.services.preview_subscription import preview_change, preview_order
 from chalicelib.services.provision_subscription import provision_subscription
 from chalicelib.services.reckon_impact import reckon_impact
 from chalicelib.services.start_checkout import start_checkout
@@ -152,3 +157,68 @@ def test_first_usage_of_a_resource_makes_it_known_and_counts_in_its_period() -> 
     decision = world.check("calls", Question(usage=0, resource_id="ws-1")).decision
     assert (decision.current_usage, decision.usage_limit) == (6, 10)
     assert world.check("calls", Question(usage=0)).decision.current_usage == 0
+
+
+def a_metered_shop() -> World:
+    world = World()
+    metered = a_price("usage", 2, model=PriceModel.USAGE_BASED, feature_id="api")
+    unlimited = [a_limit("api", None)]
+    world.sell("pro", a_price(), metered, entitlements=unlimited)
+    world.sell("flat", a_price(), entitlements=unlimited)
+    world.sell("other", a_price(), metered, entitlements=unlimited, product_id="second")
+    world.sell("free", entitlements=[a_limit("api", 100)], product_id="third")
+    world.customer()
+    return world
+
+
+def test_usage_of_a_resource_is_charged_by_its_own_subscription_only() -> None:
+    world = a_metered_shop()
+    buy(world, "ws-1")
+    world.converge()
+    assert subscribe(world, "ws-2", "op_free") is not None
+    report(world, 3, "api", resource_id="ws-1")
+    report(world, 50, "api", resource_id="ws-2")
+    report(world, 70, "api")
+    assert [one.value for one in world.store.all(UsageCharge)] == [3]
+
+
+def test_usage_of_a_resource_is_charged_by_the_customers_own_subscription_too() -> None:
+    world = a_metered_shop()
+    world.buy()
+    world.converge()
+    report(world, 3, "api", resource_id="ws-1")
+    report(world, 4, "api")
+    assert sorted(one.value for one in world.store.all(UsageCharge)) == [3, 4]
+
+
+@pytest.mark.parametrize("plan_id", ["pro", "other"])
+def test_second_subscription_that_would_charge_the_same_usage_is_refused(plan_id: str) -> None:
+    world = a_metered_shop()
+    buy(world, "ws-1")
+    world.converge()
+    order = an_order(plan_id, resource_id="ws-2")
+    for ask in (
+        lambda: start_checkout(world.ports, a_cause("op_2"), order),
+        lambda: provision_subscription(world.ports, a_cause("op_3"), order),
+        lambda: preview_order(world.ports, order),
+    ):
+        with pytest.raises(InvalidError) as caught:
+            ask()
+        assert caught.value.violations[0].code == "usage_charged_twice"
+    buy(world, "ws-2", plan_id="flat")
+    world.converge()
+    assert len(world.subscriptions()) == 2
+
+
+def test_change_that_would_charge_the_same_usage_twice_is_refused() -> None:
+    world = a_metered_shop()
+    for resource_id, plan_id in (("ws-1", "flat"), ("ws-2", "pro")):
+        buy(world, resource_id, plan_id=plan_id)
+        world.converge()
+    [flat] = [one for one in world.subscriptions() if one.plan_id == "flat"]
+    wish = Change(plan_id=PackageId("pro"))
+    for ask in (change_subscription, preview_change):
+        with pytest.raises(InvalidError) as caught:
+            ask(world.ports, a_cause("op_9"), flat.id, wish)
+        assert caught.value.violations[0].code == "usage_charged_twice"
+    assert {one.plan_id for one in world.subscriptions()} == {"flat", "pro"}
