@@ -12,25 +12,20 @@ from chalicelib.domain.convergence import (
     METADATA_UNBILLED_ADDONS,
     format_versions,
 )
-from chalicelib.domain.errors import BillingNotReadyError
 from chalicelib.domain.orders import PricedOrder
-from chalicelib.domain.prices import fingerprint
-from chalicelib.domain.sync import CatalogLink
 from chalicelib.ports import Environment, Ports
+from chalicelib.services.price_at import price_at
 
 
 def billed_items(ports: Ports, provider: str, priced: PricedOrder) -> tuple[CheckoutItem, ...]:
     """The order's lines with the provider's own prices; raises `BillingNotReadyError` where it has none yet."""
-    items: list[CheckoutItem] = []
-    for line in priced.lines:
-        link = ports.store.get(CatalogLink, line.kind, line.package_id, provider)
-        price = link.price(line.price.id, fingerprint(line.price)) if link is not None else None
-        if price is None or not price.active:
-            raise BillingNotReadyError(
-                f"The price {line.price.id!r} of {line.package_id!r} is on its way to {provider}; try again soon."
-            )
-        items.append(CheckoutItem(price_billing_id=price.billing_id, quantity=line.quantity))
-    return tuple(items)
+    return tuple(
+        CheckoutItem(
+            price_billing_id=price_at(ports, provider, line.kind, line.package_id, line.price),
+            quantity=line.quantity,
+        )
+        for line in priced.lines
+    )
 
 
 def subscription_metadata(environment: Environment, claim: CheckoutSession) -> dict[str, str]:

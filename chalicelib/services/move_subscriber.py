@@ -13,7 +13,7 @@ from chalicelib.domain.convergence import (
 )
 from chalicelib.domain.customer_changes import CustomerChange
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.errors import BillingNotReadyError, NotFoundError, StoreConflictError
+from chalicelib.domain.errors import NotFoundError, StoreConflictError
 from chalicelib.domain.migrations import (
     MigrationRun,
     Outcome,
@@ -30,15 +30,14 @@ from chalicelib.domain.price_moves import (
     UnmovableError,
     price_moves,
 )
-from chalicelib.domain.prices import fingerprint
 from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import ENDED, Subscription
-from chalicelib.domain.sync import CatalogLink
 from chalicelib.ports import Absent, Ports, Put, SubscriptionChanges
 from chalicelib.services.audit import entry
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.listing import all_within
 from chalicelib.services.outbound import commit_customer_change
+from chalicelib.services.price_at import price_at
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import compile_for
 from chalicelib.services.store_subscription import subscription_writes
@@ -166,22 +165,18 @@ def _at_provider(
     ports: Ports, provider: str, target: PackageVersion, moves: Sequence[PriceMove]
 ) -> tuple[ItemMove, ...]:
     """The moves in the provider's prices; raises `BillingNotReadyError` while it has not got one of them."""
-    link = ports.store.get(CatalogLink, target.kind, target.id, provider)
-    found: list[ItemMove] = []
-    for move in moves:
-        to_price: str | None = None
-        if move.to_price is not None:
-            known = link.price(move.to_price.id, fingerprint(move.to_price)) if link else None
-            if known is None or not (known.active or known.billing_id == move.from_price):
-                detail = (
-                    f"The price {move.to_price.id!r} of {target.id!r} is on its way to {provider}."
-                )
-                raise BillingNotReadyError(detail)
-            to_price = known.billing_id
-        found.append(
-            ItemMove(from_price=move.from_price, to_price=to_price, quantity=move.quantity)
+    return tuple(
+        ItemMove(
+            from_price=move.from_price,
+            to_price=price_at(
+                ports, provider, target.kind, target.id, move.to_price, move.from_price
+            )
+            if move.to_price is not None
+            else None,
+            quantity=move.quantity,
         )
-    return tuple(found)
+        for move in moves
+    )
 
 
 def _stated(moved: Subscription) -> dict[str, str]:

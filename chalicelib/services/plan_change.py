@@ -33,6 +33,7 @@ from chalicelib.domain.sync import CatalogLink
 from chalicelib.ports import Ports
 from chalicelib.services.order_coupon import coupon_of
 from chalicelib.services.place_order import sold_version
+from chalicelib.services.price_at import price_at
 from chalicelib.services.price_owners import owners_of
 from chalicelib.services.snapshots import published_version
 
@@ -124,35 +125,34 @@ def item_moves(ports: Ports, provider: str, moves: Sequence[LineMove]) -> tuple[
         to_price: str | None = None
         quantity: int | None = None
         if move.line is not None:
-            to_price = from_price if move.is_kept else _price(ports, provider, move)
-            quantity = move.line.quantity
+            line = move.line
+            quantity = line.quantity
+            to_price = from_price if move.is_kept else _price(ports, provider, line)
         found.append(ItemMove(from_price=from_price, to_price=to_price, quantity=quantity))
     return tuple(found)
 
 
-def _price(ports: Ports, provider: str, move: LineMove) -> str | None:
-    line = move.line
-    if line is None:
-        return None
-    link = ports.store.get(CatalogLink, line.kind, line.package_id, provider)
-    known = link.price(line.price.id, fingerprint(line.price)) if link is not None else None
-    if known is None or not known.active:
-        if known is not None and _is_settled(ports, link):
+def _price(ports: Ports, provider: str, line: OrderLine) -> str:
+    try:
+        return price_at(ports, provider, line.kind, line.package_id, line.price)
+    except BillingNotReadyError:
+        if _is_sold_no_more(ports, provider, line):
             raise WrongStateError(
                 f"{line.package_id!r} is not sold at this price any more: choose the version that is, or roll it back."
-            )
-        raise BillingNotReadyError(
-            f"The price {line.price.id!r} of {line.package_id!r} is on its way to {provider}; try again soon."
-        )
-    return known.billing_id
+            ) from None
+        raise
 
 
-def _is_settled(ports: Ports, link: CatalogLink | None) -> bool:
-    """Whether the provider sells what is published now: what it does not sell by then will not come."""
-    if link is None:
-        return False
-    package = ports.store.get(Package, link.kind, link.package_id)
-    return package is not None and link.synced_version == package.published_version
+def _is_sold_no_more(ports: Ports, provider: str, line: OrderLine) -> bool:
+    """Whether the provider had the price, and sells what is published now: it will not come back by itself."""
+    link = ports.store.get(CatalogLink, line.kind, line.package_id, provider)
+    package = ports.store.get(Package, line.kind, line.package_id)
+    return (
+        link is not None
+        and package is not None
+        and link.price(line.price.id, fingerprint(line.price)) is not None
+        and link.synced_version == package.published_version
+    )
 
 
 def stated(priced: PricedOrder, before: Mapping[str, str]) -> dict[str, str]:
