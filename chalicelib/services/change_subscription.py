@@ -232,12 +232,12 @@ def _move(
     if later and change.is_of_packages:
         refuse_change_after_the_end(truth, gives_way=gives_way)
     marks = stated(plan.priced, truth.metadata)
-    is_moved = change.is_of_packages and (
-        later
-        or any(move.changes for move in plan.moves)
-        or any(truth.metadata.get(key, "") != value for key, value in marks.items())
+    differs = any(move.changes for move in plan.moves) or any(
+        truth.metadata.get(key, "") != value for key, value in marks.items()
     )
-    drops = change.is_of_packages and not later and truth.scheduled is not None
+    is_moved = change.is_of_packages and differs
+    # Whoever wishes for later what is held now wishes that nothing comes.
+    drops = change.is_of_packages and truth.scheduled is not None and not (later and differs)
     keeps = change.is_of_packages and gives_way
     if is_moved and not isinstance(provider, SubscriptionChanges):
         raise unable(now.held, "change what a subscription charges")

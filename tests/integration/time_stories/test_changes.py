@@ -115,6 +115,16 @@ def test_second_scheduled_change_replaces_the_first(begin: Begin) -> None:
     assert life.told().count("invoice.paid") == 2
 
 
+def test_second_scheduled_change_back_to_what_is_held_leaves_nothing_to_come(begin: Begin) -> None:
+    life = half_of_april(begin)
+    change(life, plan_id="team", effective="end_of_period")
+    answer = change(life, plan_id="pro", effective="end_of_period")
+    assert (answer["plan_id"], answer["scheduled_change"]) == ("pro", None)
+    life.until("2027-05-02")
+    assert (life.paid(), limit(life)) == ([1000, 1000], 100)
+    assert life.told().count("invoice.paid") == 2
+
+
 def test_upgrade_now_drops_what_was_scheduled(begin: Begin) -> None:
     life = half_of_april(begin)
     change(life, billing_period="year", effective="end_of_period")

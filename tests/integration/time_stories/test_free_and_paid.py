@@ -167,6 +167,14 @@ def test_change_dropped_for_who_is_invoiced_by_hand_never_comes(by_hand: Life) -
     assert (by_hand.status(), limit(by_hand)) == ("active", 500)
 
 
+def test_change_back_for_who_is_invoiced_by_hand_leaves_nothing_to_come(by_hand: Life) -> None:
+    change(by_hand, plan_id="pro", effective="end_of_period")
+    answer = change(by_hand, plan_id="team", effective="end_of_period")
+    assert (answer["plan_id"], answer["scheduled_change"]) == ("team", None)
+    by_hand.until("2027-05-10")
+    assert (by_hand.status(), limit(by_hand)) == ("active", 500)
+
+
 def test_free_after_invoices_by_hand_follows_with_the_period(by_hand: Life) -> None:
     change(by_hand, plan_id="free", effective="end_of_period")
     by_hand.until("2027-04-30 23:59:59")
