@@ -94,7 +94,7 @@ def get_health(call: Call[NoBody, HealthQuery]) -> Health:
     caller = auth.authenticate(ports, runtime.keys(), call.headers)
     if not isinstance(caller, ApiKey) or Scope.OPERATIONS_READ not in caller.scopes:
         raise ForbiddenError(f"Looking closely needs the scope {Scope.OPERATIONS_READ.value!r}.")
-    count_request(ports, runtime.buckets(), f"api_key:{caller.id}")
+    count_request(ports, runtime.buckets(), caller.actor)
     found = check_health(ports)
     return Health(
         environment=ports.environment.name,

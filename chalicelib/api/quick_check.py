@@ -56,7 +56,7 @@ def quick_answer(event: _Event, failed: _Failed) -> Response | None:
         key = verified_key(ports, runtime.keys(), asked.token)
         if key is None or Scope.CHECK not in key.scopes:
             return None
-        count_request(ports, runtime.buckets(), f"api_key:{key.id}")
+        count_request(ports, runtime.buckets(), key.actor)
         checked = _checked(ports, asked)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the shell knows what to tell of it
         return failed(error, asked.request_id, path, time.perf_counter() - began)

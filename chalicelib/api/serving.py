@@ -148,7 +148,7 @@ def _actor(caller: auth.Caller | None) -> str:
         return ANONYMOUS
     if isinstance(caller, CustomerToken):
         return f"customer:{caller.customer_id}"
-    return f"api_key:{caller.id}"
+    return caller.actor
 
 
 def digest(*parts: str) -> str:

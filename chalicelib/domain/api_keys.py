@@ -46,3 +46,8 @@ class ApiKey:
     def identity(self) -> tuple[str, ...]:
         """What tells one key from another."""
         return (self.id,)
+
+    @property
+    def actor(self) -> str:
+        """Who is said to have done what is done with it."""
+        return f"api_key:{self.id}"
