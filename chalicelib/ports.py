@@ -358,7 +358,7 @@ class DirectSubscriptions(Protocol):
     def create_subscription(
         self, request: SubscriptionRequest, idempotency_key: str
     ) -> ProviderSubscription:
-        """The customer is subscribed from now on; made once for each key."""
+        """The customer is subscribed from now on, or has been since `started_at`; made once for each key."""
         ...
 
 

@@ -68,7 +68,8 @@ class OrderIn(Wire):
         UtcInstant | None,
         Field(
             strict=False,
-            description="When what nobody bills begins: a year ago to five years ahead. Default: now.",
+            description="When what nobody bills begins: a year ago to five years ahead; "
+            "what is billed by hand: a year ago to now. Default: now.",
         ),
     ] = None
     coupon: Annotated[

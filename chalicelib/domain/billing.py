@@ -220,11 +220,15 @@ class CheckoutRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionRequest:
-    """What a customer is subscribed to without a checkout. `metadata` is put on the subscription."""
+    """What a customer is subscribed to without a checkout. `metadata` is put on the subscription.
+
+    `started_at` is past; None: now.
+    """
 
     customer_billing_id: str
     items: tuple[CheckoutItem, ...]
     metadata: Mapping[str, str]
+    started_at: datetime | None = None
 
 
 class CheckoutStatus(StrEnum):

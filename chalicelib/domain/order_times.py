@@ -43,6 +43,15 @@ def tried_days(order: Order, trial: Trial, now: datetime) -> int:
     return -(-(tried_until(order, trial, now, now) - now) // _DAY)
 
 
+def begun_since(order: Order, provider: str, now: datetime) -> datetime | None:
+    """Since when what is billed by hand has been there; None: from now on. Raises as `start_of` and `refuse_start`."""
+    if order.start_at is None:
+        return None
+    if order.start_at > now:
+        refuse_start(order, provider)
+    return start_of(order, now)
+
+
 def refuse_start(order: Order, provider: str) -> None:
     """Nothing, if the order begins now: a provider bills from the moment at which it is told."""
     if order.start_at is not None:

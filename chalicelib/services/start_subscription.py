@@ -11,7 +11,7 @@ from chalicelib.domain.billing import SubscriptionRequest
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError, invalid
 from chalicelib.domain.ids import SubscriptionId
-from chalicelib.domain.order_times import refuse_start
+from chalicelib.domain.order_times import begun_since
 from chalicelib.domain.orders import Order
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import DirectProvider, Ports
@@ -39,7 +39,7 @@ def start_subscription(
     A dies before or after the provider subscribed the customer, B (or A's repetition) looks there first. The claim
     depends on the snapshot that the order was checked against, so no other way was gone to its end in between.
     """
-    refuse_start(order, provider.name)
+    started_at = begun_since(order, provider.name, ports.clock.now())
     slot = clear_slot(ports, cause, order.customer_id, placed.priced.plan.product_id, wanted)
     items = billed_items(ports, provider.name, placed.priced)
     customer_billing_id = link_customer(ports, placed.customer, provider)
@@ -48,6 +48,7 @@ def start_subscription(
         customer_billing_id=customer_billing_id,
         items=items,
         metadata=subscription_metadata(ports.environment, claimed),
+        started_at=started_at,
     )
     try:
         provider.create_subscription(

@@ -630,10 +630,26 @@ class FakeDirectProvider(FakeProvider):
     ) -> ProviderSubscription:
         def create() -> str:
             self._check_sellable(request)
-            return self._subscribe(request, SubscriptionStatus.ACTIVE)
+            made = self._subscribe(request, SubscriptionStatus.ACTIVE)
+            if request.started_at is not None:
+                self._begin_then(made, request.started_at)
+            return made
 
         call = Call("create_subscription", (request,), idempotency_key)
         return self.subscriptions[self._create(call, create)]
+
+    def _begin_then(self, billing_id: str, start: datetime) -> None:
+        price = self._price(self.subscriptions[billing_id].items[0].price_billing_id).price
+        count = 0
+        while (end := _periods_later(start, price, count + 1)) <= self.clock.now():
+            count += 1
+        self.edit_subscription(
+            billing_id,
+            started_at=start,
+            created_at=start,
+            current_period_start=_periods_later(start, price, count),
+            current_period_end=end,
+        )
 
     def end_subscription(
         self, billing_id: str, *, at: datetime | None = None
@@ -698,6 +714,10 @@ def period_end(start: datetime, price: Price) -> datetime:
             return _months_later(start, 12 * count)
         case _:
             return _months_later(start, count)
+
+
+def _periods_later(start: datetime, price: Price, count: int) -> datetime:
+    return period_end(start, replace(price, interval_count=price.interval_count * count))
 
 
 def _months_later(start: datetime, months: int) -> datetime:

@@ -30,6 +30,23 @@ def test_subscription_created_is_active_at_once(direct_world: DirectWorld) -> No
     assert direct_world.provider.get_subscription(made.billing_id) == made
 
 
+@pytest.mark.parametrize(
+    ("days", "begun", "ended"),
+    [(1, -1, 29), (40, -9, 21), (365, 0, 30)],
+)
+def test_subscription_created_with_a_past_start_is_in_the_period_of_now(
+    direct_world: DirectWorld, days: int, begun: int, ended: int
+) -> None:
+    start = START - timedelta(days=days)
+    request = replace(wish(direct_world), started_at=start)
+    made = direct_world.provider.create_subscription(request, "key")
+    assert (made.status, made.started_at) == (SubscriptionStatus.ACTIVE, start)
+    assert made.current_period_start == START + timedelta(days=begun)
+    assert made.current_period_end == START + timedelta(days=ended)
+    assert direct_world.provider.create_subscription(request, "key") == made
+    assert direct_world.provider.get_subscription(made.billing_id) == made
+
+
 def test_subscription_created_twice_under_one_key_is_one(direct_world: DirectWorld) -> None:
     request = wish(direct_world)
     first = direct_world.provider.create_subscription(request, "key")

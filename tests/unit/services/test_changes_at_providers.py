@@ -336,6 +336,27 @@ def test_coupon_and_code_together_are_refused() -> None:
     assert refused.value.violations[0].param == "promotion_code"
 
 
+def test_order_billed_by_hand_may_have_begun_within_a_year() -> None:
+    shop = ByHand()
+    start = shop.clock.now().replace(microsecond=0) - timedelta(days=40)
+    held = shop.begin("pro", start_at=start)
+    assert (held.started_at, held.status) == (start, SubscriptionStatus.ACTIVE)
+    assert held.current_period_start is not None
+    assert held.current_period_start > start
+    assert shop.check("calls").decision.has_access
+    assert shop.begin("pro", start_at=start) == held
+
+
+@pytest.mark.parametrize(("days", "error"), [(1, NotSupportedError), (-400, InvalidError)])
+def test_order_billed_by_hand_begins_neither_later_nor_long_ago(
+    days: int, error: type[Exception]
+) -> None:
+    shop = ByHand()
+    with pytest.raises(error):
+        shop.begin("pro", start_at=shop.clock.now() + timedelta(days=days))
+    assert shop.subscriptions() == ()
+
+
 def test_coupon_where_nobody_takes_it_off_is_not_supported() -> None:
     shop = ByHand()
     shop.begin("pro")

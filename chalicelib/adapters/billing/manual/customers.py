@@ -187,7 +187,7 @@ class ManualCustomers:
             currency=prices[0].price.currency,
             period=recurring.billing_period if recurring else None,
             interval_count=recurring.interval_count if recurring else 1,
-            started_at=self._clock.now().replace(microsecond=0),
+            started_at=request.started_at or self._clock.now().replace(microsecond=0),
             metadata=dict(request.metadata),
         )
 
