@@ -21,6 +21,8 @@ TASK_ROOT: Final = "/var/task"
 # Of a distribution's metadata only this is kept: vulnerability scanners read it.
 _METADATA: Final = "METADATA"
 _USELESS: Final = ("*.pyi", "py.typed", "*.c", "*.h", "*.pxd", "*.pyx")
+# Time zones for people to read, and those of dateutil, which are read only by their names and by nobody.
+_USELESS_ZONES: Final = ("tzdata.zi", "leapseconds", "*.tab", "dateutil-zoneinfo.tar.gz")
 _USELESS_FOLDERS: Final = ("__pycache__", "tests", "boto3/examples")
 
 
@@ -83,7 +85,7 @@ def _trim(folder: Path, services: frozenset[str]) -> None:
     for pattern in _USELESS_FOLDERS:
         for useless in [*folder.glob(pattern), *folder.rglob(f"*/{pattern}")]:
             shutil.rmtree(useless)
-    for pattern in _USELESS:
+    for pattern in (*_USELESS, *_USELESS_ZONES):
         for file in folder.rglob(pattern):
             file.unlink()
     for metadata in folder.glob("*.dist-info"):

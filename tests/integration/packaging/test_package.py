@@ -49,6 +49,16 @@ def test_zip_is_small_enough(package: Report) -> None:
     assert package.zip_bytes <= MAX_ZIP_BYTES, dict(package.parts)
 
 
+def test_time_zones_are_in_the_package(task_root: Path) -> None:
+    code = """
+import zoneinfo
+zoneinfo.reset_tzpath(to=())
+from chalicelib.domain.periods import time_zone
+print(*(time_zone(name).key for name in ("Europe/Berlin", "America/Indiana/Knox", "UTC")))
+"""
+    assert run_inside(task_root, code).split() == ["Europe/Berlin", "America/Indiana/Knox", "UTC"]
+
+
 def test_zip_holds_each_file_once(names: list[str]) -> None:
     assert [name for name, count in Counter(names).items() if count > 1] == []
 
