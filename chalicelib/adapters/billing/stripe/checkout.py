@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import stripe
 
-from chalicelib.adapters.billing.stripe.connection import Connection
+from chalicelib.adapters.billing.stripe.connection import PAGE_SIZE, Connection
 from chalicelib.adapters.billing.stripe.customers import is_replayed
 from chalicelib.adapters.billing.stripe.errors import Benign, Effect, is_benign
 from chalicelib.adapters.billing.stripe.subscriptions import moment
@@ -16,10 +16,14 @@ from chalicelib.domain.billing import (
     CheckoutStatus,
     ProviderCheckout,
 )
-from chalicelib.domain.errors import ProviderRefusedError
+from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
 
 if TYPE_CHECKING:
-    from stripe.params.checkout import SessionCreateParams, SessionCreateParamsLineItem
+    from stripe.params.checkout import (
+        SessionCreateParams,
+        SessionCreateParamsLineItem,
+        SessionListParams,
+    )
 
 _SESSIONS: Final = "checkout.sessions"
 _UI_MODES: Final[Mapping[CheckoutMode, Literal["embedded_page", "elements"]]] = {
@@ -37,16 +41,37 @@ class StripeCheckout:
     def open(self, request: CheckoutRequest, idempotency_key: str) -> ProviderCheckout:
         """A session that the customer can pay; on a repetition the first one, as it is now."""
         params = create_params(request)
-        created = self._at.run(
-            _SESSIONS,
-            Effect.CREATE,
-            lambda: self._at.v1.checkout.sessions.create(
-                params, {"idempotency_key": idempotency_key}
-            ),
-        )
+        try:
+            created = self._at.run(
+                _SESSIONS,
+                Effect.CREATE,
+                lambda: self._at.v1.checkout.sessions.create(
+                    params, {"idempotency_key": idempotency_key}
+                ),
+            )
+        except ProviderUnavailableError as error:
+            made = self._made_all_the_same(request) if error.definite else None
+            if made is None:
+                raise
+            return made
         # A replayed answer says "open" for ever.
         now = self.get(created.id) if is_replayed(created) else None
         return now or checkout_of(created)
+
+    def _made_all_the_same(self, request: CheckoutRequest) -> ProviderCheckout | None:
+        """The session that Stripe made and answered with a failure, which it would repeat for a day."""
+        params: SessionListParams = {
+            "customer": request.customer_billing_id,
+            "status": "open",
+            "limit": PAGE_SIZE,
+        }
+        listed = self._at.run(
+            _SESSIONS, Effect.READ, lambda: self._at.v1.checkout.sessions.list(params)
+        )
+        for session in listed.data:
+            if session.client_reference_id == request.reference:
+                return checkout_of(session)
+        return None
 
     def get(self, billing_id: str) -> ProviderCheckout | None:
         """The session as it is now; None if Stripe has none of that id."""

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.domain.billing import CheckoutMode, CheckoutStatus
-from chalicelib.domain.errors import ProviderRefusedError
+from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
 from tests.unit.adapters.stripe.scripted import (
     CHECKOUT,
     NOW,
     Answer,
+    listed,
     refusal,
     script,
     session,
@@ -107,3 +108,19 @@ def test_open_embedded_checkout_sends_its_mode_and_where_it_returns_alone(
     params = played.sent[0].params
     assert (params["ui_mode"], params["return_url"]) == (ui_mode, "https://app.example/r")
     assert not {"success_url", "cancel_url"} & params.keys()
+
+
+def test_open_checkout_that_was_made_and_answered_with_a_failure_is_found() -> None:
+    """Nobody else would ever know of it, and it could be paid beside the next one."""
+    other = session(id="cs_other", client_reference_id="chk_other")
+    mine = session(client_reference_id="chk_1")
+    played = script(refusal(500), listed(other, mine))
+    assert played.provider.open_checkout(CHECKOUT, "key").billing_id == "cs_1"
+    assert played.sent[1].params == {"customer": "cus_1", "status": "open", "limit": "100"}
+
+
+def test_open_checkout_that_was_not_made_fails() -> None:
+    played = script(refusal(500), listed())
+    with pytest.raises(ProviderUnavailableError) as failed:
+        played.provider.open_checkout(CHECKOUT, "key")
+    assert failed.value.definite
