@@ -29,6 +29,7 @@ class OutboundType(StrEnum):
 
 
 EVERYTHING: Final = "*"
+KEPT_DAYS: Final = 30
 
 
 def event_patterns() -> tuple[str, ...]:
@@ -55,7 +56,8 @@ class OutboundStatus(StrEnum):
 class OutboundEvent:
     """Something that happened, written in the commit by which it did. `data` holds JSON values only.
 
-    Ids sort by time. `customer_id` is None of what concerns no customer.
+    Ids sort by time. `customer_id` is None of what concerns no customer. `kept_days` is how long it has to be there:
+    longer where that it is there keeps the same from being told again.
     """
 
     id: str
@@ -64,6 +66,7 @@ class OutboundEvent:
     data: Mapping[str, object]
     created_at: datetime
     status: OutboundStatus = OutboundStatus.PENDING
+    kept_days: int = KEPT_DAYS
     revision: int = 1
 
     @property

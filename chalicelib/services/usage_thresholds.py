@@ -11,11 +11,15 @@ from typing import Final
 
 from chalicelib.domain.decisions import Decision
 from chalicelib.domain.ids import CustomerId, derived_id
-from chalicelib.domain.outbound_events import OutboundEvent, OutboundType
+from chalicelib.domain.outbound_events import KEPT_DAYS, OutboundEvent, OutboundType
+from chalicelib.domain.snapshot_documents import epoch_ms
 from chalicelib.domain.usage_scopes import counted_by
 from chalicelib.ports import Ports
 
 PERCENT: Final = (80, 100)
+_DAY_MS: Final = 86_400_000
+# Of usage that never resets.
+_ENDLESS_DAYS: Final = 36_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +63,12 @@ def _event(
             "usage_limit": standing.state.usage_limit,
         },
         created_at=now,
+        kept_days=KEPT_DAYS + _days_left(standing.state, now),
     )
+
+
+def _days_left(state: Decision, now: datetime) -> int:
+    """How long the same limit could be reached again in this period."""
+    if state.period_end_ms is None:
+        return _ENDLESS_DAYS
+    return max(0, -((epoch_ms(now) - state.period_end_ms) // _DAY_MS))

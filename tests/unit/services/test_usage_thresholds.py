@@ -1,3 +1,8 @@
+from datetime import timedelta
+
+import pytest
+
+from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.domain.entitlements import ResetAnchor, ResetPeriod
 from chalicelib.domain.features import Aggregation, Meter
 from chalicelib.domain.ids import CustomerId
@@ -69,3 +74,16 @@ def test_what_has_no_limit_tells_nothing() -> None:
     report(world, 10**6)
     report(world, 5, "other")
     assert told(world) == []
+
+
+@pytest.mark.parametrize(
+    ("reset", "days"), [(None, 36_530), (ResetPeriod.YEAR, 381), (ResetPeriod.DAY, 31)]
+)
+def test_event_is_kept_until_its_period_is_over(reset: ResetPeriod | None, days: int) -> None:
+    anchor = None if reset is None else ResetAnchor.CALENDAR
+    world = a_user(a_limit("calls", 10, reset_period=reset, reset_anchor=anchor))
+    report(world, 8)
+    [event] = [one for one in world.store.all(OutboundEvent) if one.data.get("usage_limit")]
+    expires_at = LAYOUTS[OutboundEvent].expires_at
+    assert expires_at is not None
+    assert expires_at(event) == event.created_at + timedelta(days=days)
