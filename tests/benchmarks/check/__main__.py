@@ -34,6 +34,7 @@ from tests.benchmarks.bench_stage import (
     secret_key,
     snapshot_document,
 )
+from tests.benchmarks.check import scale
 
 SIZES: Final = (15, 60)
 
@@ -50,14 +51,13 @@ def measure(call: Callable[[], object], calls: int) -> tuple[float, float]:
     return cpu * 1e6, statistics.median(walls) * 1e6
 
 
-def candidates(dynamodb: Any) -> dict[str, Callable[[], object]]:
+def candidates(dynamodb: Any, token: str) -> dict[str, Callable[[], object]]:
     from app import app  # noqa: PLC0415 -- after the environment is set
     from chalicelib import wiring  # noqa: PLC0415
     from chalicelib.domain.decisions import Question, decide  # noqa: PLC0415
     from chalicelib.domain.ids import CustomerId  # noqa: PLC0415
     from chalicelib.telemetry import LogMonitor  # noqa: PLC0415
 
-    token = secret_key()
     key = {"pk": {"S": "CUST#features-15"}, "sk": {"S": "HOT#ENT"}}
     ports = wiring.ports(interactive=True)
     document = document_of(snapshot_document(SIZES[0]))
@@ -84,7 +84,8 @@ def candidates(dynamodb: Any) -> dict[str, Callable[[], object]]:
     return found
 
 
-def run(rounds: int, calls: int) -> dict[str, dict[str, float]]:
+def run(rounds: int, calls: int) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """The table's rows, and what is no time: requests, read units, checks a second."""
     with tempfile.TemporaryDirectory() as folder:
         emulator = Emulator(Path(folder), free_port())
         emulator.start()
@@ -94,18 +95,14 @@ def run(rounds: int, calls: int) -> dict[str, dict[str, float]]:
             ensure_resources(dynamodb, boto3.client("sqs"), stage=STAGE)
             for size in SIZES:
                 put_customer(dynamodb, f"features-{size}", size)
-            subjects = candidates(dynamodb)
-            best: dict[str, tuple[float, float]] = {}
-            for number in range(rounds + 1):
-                for name, call in subjects.items():
-                    cpu, wall = measure(call, calls)
-                    if number:  # the first round warms up
-                        old = best.get(name, (cpu, wall))
-                        best[name] = (min(old[0], cpu), min(old[1], wall))
+            token = secret_key()
+            with scale.redis_get() as redis_get:
+                best = _best(rounds, calls, _subjects(dynamodb, token, redis_get))
+            counted = _counted(dynamodb, token)
         finally:
             emulator.stop()
     yardstick = next(iter(best.values()))
-    return {
+    rows = {
         name: {
             "cpu_us": round(cpu, 1),
             "wall_p50_us": round(wall, 1),
@@ -113,6 +110,59 @@ def run(rounds: int, calls: int) -> dict[str, dict[str, float]]:
             "wall_ratio": round(wall / yardstick[1], 3),
         }
         for name, (cpu, wall) in best.items()
+    }
+    return rows, counted
+
+
+def _subjects(
+    dynamodb: Any, token: str, redis_get: Callable[[], object] | None
+) -> dict[str, Callable[[], object]]:
+    from app import app  # noqa: PLC0415
+
+    found = candidates(dynamodb, token)
+    scale.put_crowd(dynamodb)
+    among = check_event("crowd-7", "feature-07", token)
+    found[f"whole check, one of {scale.CROWD} customers"] = lambda: app(
+        among, LambdaContext("check", 60)
+    )
+    casbin = scale.casbin_decision()
+    if redis_get is not None:
+        found["Redis GET of the snapshot (for scale)"] = redis_get
+    if casbin is not None:
+        found["casbin decision in process (for scale)"] = casbin
+    return found
+
+
+def _best(
+    rounds: int, calls: int, subjects: dict[str, Callable[[], object]]
+) -> dict[str, tuple[float, float]]:
+    best: dict[str, tuple[float, float]] = {}
+    for number in range(rounds + 1):
+        for name, call in subjects.items():
+            cpu, wall = measure(call, calls)
+            if number:  # the first round warms up
+                old = best.get(name, (cpu, wall))
+                best[name] = (min(old[0], cpu), min(old[1], wall))
+    return best
+
+
+def _counted(dynamodb: Any, token: str) -> dict[str, float]:
+    from app import app  # noqa: PLC0415
+
+    event = check_event("features-15", "feature-07", token)
+    batch = scale.batch_event(token)
+    answer = json.loads(app(batch, LambdaContext("check", 60))["body"])
+    assert len(answer["data"]) == 100, answer
+    cpu, wall = min(measure(lambda: app(batch, LambdaContext("check", 60)), 5) for _ in range(3))
+    return {
+        "requests to the database per check": scale.requests_per_check(app, event),
+        "read units per check": scale.read_units(dynamodb),
+        "batch of 100 customers, CPU ms": round(cpu / 1000, 1),
+        "batch of 100 customers, wall p50 ms": round(wall / 1000, 1),
+        "checks a second, one process": round(scale.throughput(1, token)),
+        f"checks a second, {scale.cores()} processes": round(
+            scale.throughput(scale.cores(), token)
+        ),
     }
 
 
@@ -122,7 +172,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    figures = run(options.rounds, options.calls)
+    figures, counted = run(options.rounds, options.calls)
     table = RichTable("", "CPU us", "ratio", "wall p50 us", "ratio")
     for name, row in figures.items():
         table.add_row(
@@ -132,9 +182,12 @@ def main() -> None:
             f"{row['wall_p50_us']:.0f}",
             f"{row['wall_ratio']:.2f}",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name, number in counted.items():
+        console.print(f"{name}: {number:g}")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        options.json.write_text(json.dumps({**figures, "counted": counted}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
