@@ -29,7 +29,6 @@ class OutboundType(StrEnum):
 
 
 EVERYTHING: Final = "*"
-KEPT_DAYS: Final = 30
 
 
 def event_patterns() -> tuple[str, ...]:
@@ -56,8 +55,8 @@ class OutboundStatus(StrEnum):
 class OutboundEvent:
     """Something that happened, written in the commit by which it did. `data` holds JSON values only.
 
-    Ids sort by time. `customer_id` is None of what concerns no customer. `kept_days` is how long it has to be there:
-    longer where that it is there keeps the same from being told again.
+    Ids sort by time. `customer_id` is None of what concerns no customer. `kept_until` is set where it has to be
+    there for long, because that it is there keeps the same from being told again.
     """
 
     id: str
@@ -66,7 +65,7 @@ class OutboundEvent:
     data: Mapping[str, object]
     created_at: datetime
     status: OutboundStatus = OutboundStatus.PENDING
-    kept_days: int = KEPT_DAYS
+    kept_until: datetime | None = None
     revision: int = 1
 
     @property

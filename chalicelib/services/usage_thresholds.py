@@ -6,20 +6,20 @@ there. So none is told twice; of two that count at once neither may see the part
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.domain.decisions import Decision
 from chalicelib.domain.ids import CustomerId, derived_id
-from chalicelib.domain.outbound_events import KEPT_DAYS, OutboundEvent, OutboundType
+from chalicelib.domain.outbound_events import OutboundEvent, OutboundType
 from chalicelib.domain.snapshot_documents import epoch_ms
 from chalicelib.domain.usage_scopes import counted_by
 from chalicelib.ports import Ports
 
 PERCENT: Final = (80, 100)
-_DAY_MS: Final = 86_400_000
-# Of usage that never resets.
-_ENDLESS_DAYS: Final = 36_500
+# From the end of the period, or, of usage that never resets, from the event.
+_KEPT: Final = timedelta(days=30)
+_KEPT_ALWAYS: Final = timedelta(days=36_500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +63,12 @@ def _event(
             "usage_limit": standing.state.usage_limit,
         },
         created_at=now,
-        kept_days=KEPT_DAYS + _days_left(standing.state, now),
+        kept_until=_kept_until(standing.state, now),
     )
 
 
-def _days_left(state: Decision, now: datetime) -> int:
-    """How long the same limit could be reached again in this period."""
+def _kept_until(state: Decision, now: datetime) -> datetime:
+    """Until when the same limit could be reached again in this period, and long enough to be delivered."""
     if state.period_end_ms is None:
-        return _ENDLESS_DAYS
-    return max(0, -((epoch_ms(now) - state.period_end_ms) // _DAY_MS))
+        return now + _KEPT_ALWAYS
+    return now + timedelta(milliseconds=max(0, state.period_end_ms - epoch_ms(now))) + _KEPT

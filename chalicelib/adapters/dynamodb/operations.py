@@ -175,7 +175,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_partition=1,
         in_sort=0,
         index=Index(by="status", order=lambda event: sortable(event.created_at)),
-        expires_at=lambda event: event.created_at + timedelta(days=event.kept_days),
+        expires_at=lambda event: event.kept_until or event.created_at + _OUTBOUND_KEPT,
     ),
     CustomerTimer: Layout(
         kind="customer_timer",
