@@ -11,6 +11,7 @@ SELLING = (
     "entitlement_tokens",
     "usage",
     "usage_history",
+    "usage_shards",
     "reservations",
     "subscriptions",
     "subscription_changes",

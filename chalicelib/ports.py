@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.request_rates import USUAL_RATE, RequestRate
-from chalicelib.domain.usage import Count, Hold
+from chalicelib.domain.usage import Count, Hold, Shard
 from chalicelib.domain.usage import Counter as Counter  # noqa: PLC0414 -- part of `HotRead`: readers find it here
 
 if TYPE_CHECKING:
@@ -177,11 +177,13 @@ class HotRead:
     """What one request to the database tells about a customer: the snapshot's text and its usage.
 
     `usage` are the counters by name, reservations included; `holds` are the reservations among it, by id.
+    `shards` hold the parts of those that are spread.
     """
 
     document: str
     usage: Mapping[str, Counter]
     holds: Mapping[str, Hold] = field(default_factory=dict)
+    shards: Mapping[int, Shard] = field(default_factory=dict)
 
 
 class SnapshotReader(Protocol):

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from chalicelib.domain.billing import BillingLink
 from chalicelib.domain.features import Lifecycle
-from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.ids import CustomerId, FeatureId
+from chalicelib.domain.spreading import SpreadUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Customer:
     metadata: Mapping[str, str] = field(default_factory=dict)
     status: Lifecycle = Lifecycle.ACTIVE
     links: tuple[BillingLink, ...] = ()
+    usage_shards: Mapping[FeatureId, SpreadUsage] = field(default_factory=dict)
     version: int = 1
     created_at: datetime
 

@@ -54,6 +54,7 @@ class SnapshotDocument(TypedDict):
     `revoked` names the counters of what a grant gave and was taken back, `resources` what anything was ever held
     for; `timezone` is whose days and months usage periods follow, where it is not UTC. `charged` names
     the counters whose usage each billing provider charges; a feature's own stands for those of its resources, too.
+    `shards` tells over how many shards the usage of a feature is counted, and over how many it ever was.
     """
 
     version: int
@@ -63,6 +64,7 @@ class SnapshotDocument(TypedDict):
     revoked: NotRequired[list[str]]
     charged: NotRequired[dict[str, list[str]]]
     resources: NotRequired[list[str]]
+    shards: NotRequired[dict[str, list[int]]]
     features: dict[str, FeatureDocument]
 
 

@@ -83,6 +83,11 @@ def compile_snapshot(
     resources = sorted(one for one in scopes if one is not None)
     if resources:
         document["resources"] = resources
+    if customer.usage_shards:
+        document["shards"] = {
+            feature_id: [over.count, over.total]
+            for feature_id, over in customer.usage_shards.items()
+        }
     return Snapshot(customer_id=customer.id, version=version, document=document_text(document))
 
 

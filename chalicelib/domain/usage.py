@@ -73,7 +73,15 @@ class Drop:
     hold: Hold
 
 
-UsageChange = Add | Replace | Keep | Drop
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Let the counter of this period, nothing of it reserved, stay as it is for good: its count goes on elsewhere."""
+
+    counter: str
+    period_start_ms: int
+
+
+UsageChange = Add | Replace | Keep | Drop | Rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +106,67 @@ class CountHour:
     value: int | None = None
     is_exact: bool = False
     seen: int | None = None
+    shard: int = 0
 
 
-Count = CountUsage | CountHour
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one shard holds of a counter: `base` of it since before the shards were laid out as they are.
+
+    `layout` says what for (period, limit, number of shards), `number` how often that was done.
+    """
+
+    used: int
+    period_start_ms: int
+    base: int
+    number: int
+    layout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Parts of the customer's counters by name. Every change of the snapshot writes its version here."""
+
+    version: int
+    parts: Mapping[str, Part]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPart:
+    """Count `delta` in a shard, if snapshot and layout are those that were read.
+
+    With `at_most` only up to that; with `seen` only if the part is still that.
+    """
+
+    customer_id: CustomerId
+    counter: str
+    shard: int
+    version: int
+    number: int
+    delta: int
+    at_most: int | None = None
+    seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayPart:
+    """Lay the part out, if snapshot and layout are those that were read: its usage becomes its base.
+
+    What is of another period (`begins`) becomes none.
+    """
+
+    customer_id: CustomerId
+    counter: str
+    shard: int
+    version: int
+    seen: int
+    number: int
+    layout: str
+    period_start_ms: int
+    begins: bool
+
+
+Count = CountUsage | CountHour | AddPart | LayPart
 
 
 def usage_at(

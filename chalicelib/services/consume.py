@@ -5,6 +5,7 @@ on the snapshot that the limit was read from. Whichever of them moves, the quest
 """
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from chalicelib.domain.counting import adding, gauge_of, setting
 from chalicelib.domain.decisions import Decision, DeniedReason, Question
@@ -19,9 +20,12 @@ from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports, Write
 from chalicelib.services.check_access import Checked, with_type
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
+from chalicelib.services.count_spread import Shared, counted_in_shards
 from chalicelib.services.known_features import find_feature
 from chalicelib.services.report_usage import after_counting, hour_of, reportable_feature
 from chalicelib.services.usage_thresholds import Standing
+
+_OVER: Final = DeniedReason.REQUESTED_USAGE_EXCEEDING_LIMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +77,19 @@ def consumable_feature(ports: Ports, feature_id: str) -> Feature | None:
 def _attempt(seen: Seen, feature: Feature | None, wanted: Consumption) -> Counting:
     decision, now_ms = seen.decide(wanted.feature_id, wanted.question)
     version = seen.document["version"]
-    if not decision.has_access or feature is None:
+    if feature is None:
         return denial(decision, feature, version)
     name = counter_name(feature.id, wanted.resource_id)
+    shared: Shared | None = None
+    if decision.has_access or decision.denied_reason is _OVER:
+        amount = wanted.amount if decision.has_access else 0
+        shared = counted_in_shards(
+            seen, decision, name, amount, hour_of(now_ms), wanted.key, is_gated=True
+        )
+    if shared is not None and shared.instead is not None:
+        return shared.instead
+    if not decision.has_access:
+        return denial(decision, feature, version)
     gauge = gauge_of(seen.counters, seen.holds, name, decision.period_start_ms or 0, now_ms)
     hour = CountHour(
         customer_id=seen.customer_id,
@@ -89,12 +103,14 @@ def _attempt(seen: Seen, feature: Feature | None, wanted: Consumption) -> Counti
         hour = replace(hour, delta=0, value=used)
     else:
         changes = adding(gauge, wanted.amount, at_most=hard_limit(decision))
+    in_one = CountUsage(customer_id=seen.customer_id, changes=changes), hour
     after = after_counting(decision, wanted.amount)
     return Counting(
         answer=from_decision(after, version),
         standings=(Standing(counter=name, state=after),),
-        counts=(CountUsage(customer_id=seen.customer_id, changes=changes), hour),
-        writes=fences(seen, decision),
+        counts=in_one if shared is None else shared.counts,
+        # Shards have the snapshot's version themselves.
+        writes=fences(seen, decision) if shared is None else (),
         counter=gauge.name,
         counted=wanted.amount,
         charged=(

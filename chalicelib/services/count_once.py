@@ -6,7 +6,7 @@ repetition, and of two that are sent at once one counts.
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshot_documents import SnapshotDocument, document_of, epoch_ms
 from chalicelib.domain.snapshots import Snapshot
-from chalicelib.domain.usage import Count, Counter, Hold
+from chalicelib.domain.usage import Count, Counter, Hold, Shard
 from chalicelib.domain.usage_charges import ChargeableUsage, charges_of
 from chalicelib.domain.usage_records import KEPT_FOR, UsageKey, UsageRecord, record_id
 from chalicelib.domain.usage_scopes import counted_by
@@ -61,6 +61,7 @@ class Seen:
     holds: Mapping[str, Hold]
     now: datetime
     now_ms: int
+    shards: Mapping[int, Shard] = field(default_factory=dict)
 
     def knowing(self, resource_id: str | None) -> "Seen":
         """The same, as if something had been held for the resource before."""
@@ -97,6 +98,8 @@ class Counting:
     charged: tuple[ChargeableUsage, ...] = ()
     standings: tuple[Standing, ...] = ()
     is_denial: bool = False
+    before: tuple[Count, ...] | None = None
+    """What has to be done (perhaps nothing) before the customer is read and the question is asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,9 @@ def count_once(ports: Ports, claim: Claim, attempt: Callable[[Seen], Counting]) 
             if earlier is not None:
                 return earlier
             raise
+        if wanted.before is not None:
+            _prepare(ports, wanted.before, wait)
+            continue
         if wanted.is_denial:
             return _earlier(ports, claim) or Counted(answer=wanted.answer, record=None)
         try:
@@ -177,9 +183,20 @@ def read_usage(ports: Ports, customer_id: CustomerId) -> Seen:
         document=document_of(hot.document),
         counters=hot.usage,
         holds=hot.holds,
+        shards=hot.shards,
         now=now,
         now_ms=epoch_ms(now),
     )
+
+
+def _prepare(ports: Ports, before: Sequence[Count], wait: float) -> None:
+    try:
+        if before:
+            ports.usage.commit(before)
+            return
+    except StoreConflictError:
+        pass  # somebody else has done it, or the customer has changed
+    ports.clock.sleep(wait)
 
 
 def _charges(ports: Ports, seen: Seen, claim: Claim, wanted: Counting) -> Iterator[Write]:

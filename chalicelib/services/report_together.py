@@ -16,6 +16,7 @@ from chalicelib.domain.usage_answers import from_decision
 from chalicelib.domain.usage_charges import ChargeableUsage
 from chalicelib.ports import Ports
 from chalicelib.services.count_once import Counting, Seen, count_all, read_usage
+from chalicelib.services.count_spread import is_spread
 from chalicelib.services.report_usage import (
     Reported,
     UpdateBehavior,
@@ -42,6 +43,8 @@ def report_together(ports: Ports, reports: Sequence[UsageReport]) -> list[Report
             return None
         seen = read_usage(ports, reports[0].customer_id)
         if seen.document["customer_status"] != "active":
+            return None
+        if any(is_spread(seen, one.counter) for one in reports):
             return None
         plan = _Plan(seen, reports, features)
         claims = [claim_of(one, seen.now) for one in reports]

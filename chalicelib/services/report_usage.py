@@ -27,6 +27,7 @@ from chalicelib.domain.usage_records import NEWEST, OLDEST, UsageKey
 from chalicelib.domain.usage_scopes import counter_name
 from chalicelib.ports import Ports
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
+from chalicelib.services.count_spread import Shared, counted_in_shards, refuse_spread
 from chalicelib.services.known_features import find_feature
 from chalicelib.services.usage_thresholds import Standing
 
@@ -155,6 +156,15 @@ def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
     hour = hour_of(at_ms)
     if at_ms < start:
         return _late(seen, feature, report, state, hour)
+    shared: Shared | None = None
+    if report.behavior is UpdateBehavior.SET:
+        refuse_spread(seen, report.counter, "report what is more, not all of it")
+    elif report.value >= 0:
+        shared = counted_in_shards(
+            seen, state, gauge.name, report.value, hour, report.key, is_gated=False
+        )
+    if shared is not None and shared.instead is not None:
+        return shared.instead
     if feature.usage_kind is UsageKind.FLUCTUATING:
         counting = _fluctuating(seen, gauge, report, state, hour)
         # Of what goes up and down the value that was set last counts, whatever time it was set for.
@@ -162,6 +172,8 @@ def _attempt(seen: Seen, feature: Feature, report: UsageReport) -> Counting:
     else:
         counting = _incremental(seen, gauge, report, state, hour)
         at = report.at or seen.now
+    if shared is not None:
+        counting = replace(counting, counts=shared.counts)
     used = ChargeableUsage(
         feature=feature,
         counter=gauge.name,

@@ -43,6 +43,7 @@ from chalicelib.services.consume import (
     hard_limit,
 )
 from chalicelib.services.count_once import Claim, Counting, Seen, count_once, fingerprint_of
+from chalicelib.services.count_spread import refuse_spread
 from chalicelib.services.known_features import find_feature
 from chalicelib.services.report_usage import after_counting, hour_of
 
@@ -110,6 +111,7 @@ def _attempt(
     if sum(hold.expires_ms > now_ms for hold in seen.holds.values()) >= MAX_OPEN:
         raise InUseError(f"A customer has at most {MAX_OPEN} reservations at a time.")
     name = counter_name(feature.id, wanted.resource_id)
+    refuse_spread(seen, name, "nothing of it can be reserved")
     start = decision.period_start_ms or 0
     gauge = gauge_of(seen.counters, seen.holds, name, start, now_ms)
     reservation = Reservation(

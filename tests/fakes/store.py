@@ -16,6 +16,7 @@ from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.domain.errors import StoreConflictError, invalid
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.spreading import gathered
 from chalicelib.ports import (
     Absent,
     AtRevision,
@@ -239,4 +240,6 @@ class InMemorySnapshotReader:
         snapshot = self.store.get(Snapshot, customer_id)
         if snapshot is None:
             return None
-        return HotRead(snapshot.document, *self.ledger.of(customer_id))
+        counters, holds = self.ledger.of(customer_id)
+        whole, shards = gathered(counters, self.ledger.shards(snapshot))
+        return HotRead(snapshot.document, whole, holds, shards)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from chalicelib.domain.errors import StoreConflictError
 from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.spreading import rested, shards_fenced_by
 from chalicelib.domain.usage import (
     Add,
+    AddPart,
     Count,
     Counter,
     CountHour,
@@ -15,7 +18,11 @@ from chalicelib.domain.usage import (
     Drop,
     Hold,
     Keep,
+    LayPart,
+    Part,
     Replace,
+    Rest,
+    Shard,
 )
 from chalicelib.ports import Write
 
@@ -31,6 +38,7 @@ class InMemoryUsageLedger:
         self.counters: dict[str, dict[str, Counter]] = {}
         self.holds: dict[str, dict[str, Hold]] = {}
         self.remembered: dict[tuple[str, str], dict[int, int]] = {}
+        self.parts: dict[str, dict[int, dict[str, Part]]] = {}
 
     def commit(self, counts: Sequence[Count], *writes: Write) -> None:
         places = {_place(count) for count in counts}
@@ -47,7 +55,15 @@ class InMemoryUsageLedger:
     def of(self, customer_id: str) -> tuple[dict[str, Counter], dict[str, Hold]]:
         return dict(self.counters.get(customer_id, {})), dict(self.holds.get(customer_id, {}))
 
+    def shards(self, snapshot: Snapshot) -> dict[int, Shard]:
+        parts = self.parts.get(snapshot.customer_id, {})
+        return {
+            shard: Shard(version=snapshot.version, parts=dict(parts.get(shard, {})))
+            for shard in shards_fenced_by(snapshot.document)
+        }
+
     def _prepared(self, counts: Sequence[Count]) -> Callable[[], None]:
+        parts = [(count, self._part_after(count)) for count in counts if _is_of_part(count)]
         after = {
             count.customer_id: self._after(count)
             for count in counts
@@ -68,8 +84,31 @@ class InMemoryUsageLedger:
                     hours = self.remembered.setdefault((count.customer_id, count.counter), {})
                     value = hours.get(count.hour_ms, 0) + count.delta
                     hours[count.hour_ms] = value if count.value is None else count.value
+            for count, part in parts:
+                shards = self.parts.setdefault(count.customer_id, {})
+                shards.setdefault(count.shard, {})[count.counter] = part
 
         return do
+
+    def _part_after(self, count: AddPart | LayPart) -> Part:
+        snapshot = self.store.records.get((Snapshot, (count.customer_id,)))
+        _require(isinstance(snapshot, Snapshot) and snapshot.version == count.version)
+        part = self.parts.get(count.customer_id, {}).get(count.shard, {}).get(count.counter)
+        if isinstance(count, LayPart):
+            _require((part.number if part else 0) == count.seen)
+            used = 0 if part is None or count.begins else part.used
+            return Part(
+                used=used,
+                period_start_ms=count.period_start_ms,
+                base=used,
+                number=count.number,
+                layout=count.layout,
+            )
+        if part is None or part.number != count.number:
+            raise StoreConflictError("Another writer was first.")
+        _require(count.seen is None or part.used == count.seen)
+        _require(count.at_most is None or part.used + count.delta <= count.at_most)
+        return replace(part, used=part.used + count.delta)
 
     def _after(self, count: CountUsage) -> tuple[dict[str, Counter], dict[str, Hold]]:
         counters, holds = self.of(count.customer_id)
@@ -80,6 +119,11 @@ class InMemoryUsageLedger:
                 case Replace():
                     _require(counters.get(change.counter) == change.seen)
                     counters[change.counter] = change.becomes
+                case Rest(counter=name, period_start_ms=period):
+                    counter = counters.get(name)
+                    if counter is None or (counter.period_start_ms, counter.held) != (period, 0):
+                        raise StoreConflictError("Another writer was first.")
+                    counters[name] = replace(counter, period_start_ms=rested(period))
                 case Keep(reservation_id=reservation_id, hold=hold):
                     _require(reservation_id not in holds)
                     holds[reservation_id] = hold
@@ -104,7 +148,14 @@ def _require(holds: bool) -> None:
         raise StoreConflictError("Another writer was first.")
 
 
+def _is_of_part(count: Count) -> TypeGuard[AddPart | LayPart]:
+    return isinstance(count, AddPart | LayPart)
+
+
 def _place(count: Count) -> tuple[str, ...]:
     if isinstance(count, CountHour):
-        return (count.customer_id, count.counter, str(count.hour_ms // 86_400_000))
+        day = str(count.hour_ms // 86_400_000)
+        return (count.customer_id, count.counter, day, str(count.shard))
+    if isinstance(count, AddPart | LayPart):
+        return (count.customer_id, str(count.shard))
     return (count.customer_id,)

@@ -6,14 +6,17 @@ from typing import Final
 
 from pynamodb.connection import Connection
 from pynamodb.expressions.condition import Condition as Expression
+from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.adapters.dynamodb.failures import TransientConflictError, translated
 from chalicelib.adapters.dynamodb.items import key_of, require_sizes, to_item
-from chalicelib.adapters.dynamodb.keys import Table
+from chalicelib.adapters.dynamodb.keys import SNAPSHOT_VERSION, Table, shard_sort
 from chalicelib.adapters.dynamodb.layouts import LAYOUTS
 from chalicelib.adapters.dynamodb.tables import Item
 from chalicelib.domain.errors import StoreUnavailableError
+from chalicelib.domain.snapshots import Snapshot
+from chalicelib.domain.spreading import shards_fenced_by
 from chalicelib.ports import Absent, Anyhow, AtRevision, Clock, Put, Require, Write
 
 _MAX_WRITES: Final = 100  # TransactWriteItems takes no more
@@ -41,7 +44,8 @@ class Committer:
     ) -> None:
         """All of the writes are done, or none; so are the so many `actions` that `also` adds to the transaction."""
         identities = {(type(write.record), write.record.identity) for write in writes}
-        if len(writes) + actions > _MAX_WRITES or len(identities) != len(writes):
+        fenced = sum(len(_shards_of(write)) for write in writes)
+        if len(writes) + actions + fenced > _MAX_WRITES or len(identities) != len(writes):
             raise ValueError("a commit has at most 100 writes, and no record twice")
         needed = [write for write in writes if not _is_idle(write)]
         if not needed and not actions:
@@ -68,6 +72,7 @@ class Committer:
                 if isinstance(write, Put):
                     puts.append(to_item(self._models, write.record))
                     transaction.save(puts[-1], condition=condition)
+                    self._fence(transaction, write)
                     continue
                 model = self._models[LAYOUTS[type(write.record)].table]
                 key = key_of(write.record)
@@ -79,12 +84,27 @@ class Committer:
                 also(transaction)
             require_sizes(puts)
 
+    def _fence(self, transaction: TransactWrite, write: Put) -> None:
+        """Counts in shards depend on the version there, or all would meet at the snapshot."""
+        for shard in _shards_of(write):
+            key = key_of(write.record)
+            item = self._models[Table.CUSTOMERS](key.pk, shard_sort(shard))
+            version = Path([SNAPSHOT_VERSION]).set(write.record.version)  # type: ignore[attr-defined]
+            transaction.update(item, actions=[version])
+
     def _waits(self) -> Iterator[float]:
         """Growing pauses; the writers they wait for take a few milliseconds each."""
         for tried in range(_RETRIES):
             # The clock's microseconds keep those who met once from meeting again.
             jitter = self._clock.now().microsecond / 1_000_000
             yield _FIRST_WAIT_SECONDS * 2**tried * (0.5 + jitter)
+
+
+def _shards_of(write: Write) -> range:
+    """The shards that are told of the snapshot which is written."""
+    if not isinstance(write, Put) or not isinstance(write.record, Snapshot):
+        return range(0)
+    return shards_fenced_by(write.record.document)
 
 
 def _is_idle(write: Write) -> bool:

@@ -9,14 +9,12 @@ from chalicelib.adapters.dynamodb.keys import (
     CUSTOMER_PARTITION,
     HOT_PREFIX,
     MAX_PARTITION_BYTES,
-    SNAPSHOT_SORT,
-    USAGE_SORT,
     Table,
     fits,
     joined,
     table_name,
 )
-from chalicelib.adapters.dynamodb.usage_items import usage_of
+from chalicelib.adapters.dynamodb.usage_items import hot_read_of
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import HotRead, Monitor, SnapshotReader
 
@@ -66,10 +64,6 @@ def _query_template(table: str) -> bytes:
 
 
 def _hot_read(answer: Mapping[str, Any]) -> HotRead | None:
-    items = {item["sk"]["S"]: item for item in answer["Items"]}
     if "LastEvaluatedKey" in answer:
-        raise ValueError("two items are always one page")
-    snapshot = items.get(SNAPSHOT_SORT)
-    if snapshot is None:
-        return None
-    return HotRead(snapshot["doc"]["S"], *usage_of(items.get(USAGE_SORT, {})))
+        raise ValueError("snapshot and usage are always one page")
+    return hot_read_of(answer["Items"])

@@ -15,6 +15,8 @@ CUSTOMER_PARTITION: Final = "CUST"
 HOT_PREFIX: Final = "HOT#"
 SNAPSHOT_SORT: Final = f"{HOT_PREFIX}ENT"
 USAGE_SORT: Final = f"{HOT_PREFIX}USE"
+# The shards of spread counters, from 01 on.
+SHARD_PREFIX: Final = f"{HOT_PREFIX}SHARD#"
 # Attributes of the usage item: `u:<counter>` counts since `p:<counter>`, in milliseconds. `h:` of it is held by
 # reservations, each of which is an `r:<id>`; `t:` is the time of the value, where the latest one counts.
 USED_PREFIX: Final = "u:"
@@ -22,6 +24,11 @@ PERIOD_PREFIX: Final = "p:"
 HELD_PREFIX: Final = "h:"
 MOMENT_PREFIX: Final = "t:"
 RESERVATION_PREFIX: Final = "r:"
+# Of a shard: `b:` of its `u:` is from before the layout `a:`, the `k:`th; `v` is the snapshot's version.
+BASE_PREFIX: Final = "b:"
+LAYOUT_PREFIX: Final = "a:"
+LAYOUT_NUMBER_PREFIX: Final = "k:"
+SNAPSHOT_VERSION: Final = "v"
 # An item for each counter and day: `n00` to `n23` are its hours.
 DAY_PREFIX: Final = "USED"
 HOUR_PREFIX: Final = "n"
@@ -47,6 +54,11 @@ def table_name(stage: str, table: Table) -> str:
 def joined(prefix: str, *parts: str) -> str:
     """The prefix and the parts as one key, from which they can be told apart again."""
     return "#".join((prefix, *map(escaped, parts)))
+
+
+def shard_sort(shard: int) -> str:
+    """Where a shard of the customer's counters is."""
+    return f"{SHARD_PREFIX}{shard:02}"
 
 
 def parted(key: str) -> tuple[str, ...]:

@@ -8,14 +8,12 @@ from chalicelib.adapters.dynamodb.keys import (
     CUSTOMER_PARTITION,
     HOT_PREFIX,
     MAX_PARTITION_BYTES,
-    SNAPSHOT_SORT,
-    USAGE_SORT,
     Table,
     fits,
     joined,
     table_name,
 )
-from chalicelib.adapters.dynamodb.usage_items import usage_of
+from chalicelib.adapters.dynamodb.usage_items import hot_read_of
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import HotRead
 
@@ -48,7 +46,7 @@ class DynamoSnapshotReader:
     def read(self, customer_id: CustomerId, *, consistent: bool) -> HotRead | None:
         """Snapshot and usage in one request, or None if there is no such customer.
 
-        Two items of at most 400 KB are always one page of the query.
+        Snapshot, counters and their shards are small: they are always one page of the query.
         """
         partition = joined(CUSTOMER_PARTITION, customer_id)
         if not fits(partition, MAX_PARTITION_BYTES):
@@ -60,8 +58,4 @@ class DynamoSnapshotReader:
                 ExpressionAttributeValues={":pk": {"S": partition}, ":hot": {"S": HOT_PREFIX}},
                 ConsistentRead=consistent,
             )
-        items = {item["sk"]["S"]: item for item in answer["Items"]}
-        snapshot = items.get(SNAPSHOT_SORT)
-        if snapshot is None:
-            return None
-        return HotRead(snapshot["doc"]["S"], *usage_of(items.get(USAGE_SORT, {})))
+        return hot_read_of(answer["Items"])

@@ -14,31 +14,40 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.adapters.dynamodb.commits import Committer
 from chalicelib.adapters.dynamodb.failures import translated
 from chalicelib.adapters.dynamodb.keys import (
+    BASE_PREFIX,
     CUSTOMER_PARTITION,
     DAY_PREFIX,
     HELD_PREFIX,
     HOUR_PREFIX,
+    LAYOUT_NUMBER_PREFIX,
+    LAYOUT_PREFIX,
     MOMENT_PREFIX,
     PERIOD_PREFIX,
     RESERVATION_PREFIX,
+    SNAPSHOT_VERSION,
     USAGE_SORT,
     USED_PREFIX,
     Table,
     joined,
     parted,
+    shard_sort,
     table_name,
 )
 from chalicelib.adapters.dynamodb.tables import connect, models_of
 from chalicelib.adapters.dynamodb.usage_items import from_hold
 from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.spreading import rested
 from chalicelib.domain.usage import (
     Add,
+    AddPart,
     Count,
     CountHour,
     CountUsage,
     Drop,
     Keep,
+    LayPart,
     Replace,
+    Rest,
     UsageChange,
 )
 from chalicelib.ports import Clock, Write
@@ -77,7 +86,8 @@ class DynamoUsageLedger:
     ) -> Mapping[int, int]:
         """What was counted in each hour between the two instants, by its beginning."""
         found: dict[int, int] = {}
-        between = Path(["sk"]).between(_day_sort(counter, first_ms), _day_sort(counter, last_ms))
+        last = f"{_day_sort(counter, last_ms)}#~"  # after all shards of that day
+        between = Path(["sk"]).between(_day_sort(counter, first_ms), last)
         after: Any = None
         while True:
             with translated():
@@ -89,7 +99,8 @@ class DynamoUsageLedger:
                     exclusive_start_key=after,
                 )
             for item in page["Items"]:
-                found |= _hours_of(item)
+                for at, number in _hours_of(item).items():
+                    found[at] = found.get(at, 0) + number
             after = page.get("LastEvaluatedKey")
             if after is None:
                 break
@@ -98,8 +109,14 @@ class DynamoUsageLedger:
     def _count(self, transaction: TransactWrite, count: Count) -> None:
         pk = joined(CUSTOMER_PARTITION, count.customer_id)
         if isinstance(count, CountHour):
-            sk = _day_sort(count.counter, count.hour_ms)
+            sk = _day_sort(count.counter, count.hour_ms, count.shard)
             actions, conditions = _of_hour(count)
+        elif isinstance(count, AddPart):
+            sk = shard_sort(count.shard)
+            actions, conditions = _of_part(count)
+        elif isinstance(count, LayPart):
+            sk = shard_sort(count.shard)
+            actions, conditions = _of_layout(count)
         else:
             sk = USAGE_SORT
             actions, conditions = _of_usage(count)
@@ -124,6 +141,31 @@ def _of_hour(count: CountHour) -> _Update:
     return actions, [hour.does_not_exist() if count.seen is None else hour == count.seen]
 
 
+def _of_part(count: AddPart) -> _Update:
+    used = Path([USED_PREFIX + count.counter])
+    conditions = [
+        Path([SNAPSHOT_VERSION]) == count.version,
+        Path([LAYOUT_NUMBER_PREFIX + count.counter]) == count.number,
+    ]
+    if count.at_most is not None:
+        conditions.append(used <= count.at_most - count.delta)
+    if count.seen is not None:
+        conditions.append(used == count.seen)
+    return [used.add(count.delta)], conditions
+
+
+def _of_layout(count: LayPart) -> _Update:
+    used, base = Path([USED_PREFIX + count.counter]), Path([BASE_PREFIX + count.counter])
+    number = LAYOUT_NUMBER_PREFIX + count.counter
+    actions = [
+        Path([PERIOD_PREFIX + count.counter]).set(count.period_start_ms),
+        Path([LAYOUT_PREFIX + count.counter]).set(count.layout),
+        Path([number]).set(count.number),
+        *([used.set(0), base.set(0)] if count.begins else [base.set(used)]),
+    ]
+    return actions, [Path([SNAPSHOT_VERSION]) == count.version, _is(number, count.seen)]
+
+
 def _of_usage(count: CountUsage) -> _Update:
     actions: list[_Action] = []
     conditions: list[_Condition] = []
@@ -140,6 +182,11 @@ def _of_change(change: UsageChange) -> _Update:
             return _of_add(change)
         case Replace():
             return _of_replace(change)
+        case Rest(counter=name, period_start_ms=period):
+            start = PERIOD_PREFIX + name
+            is_there = Path([USED_PREFIX + name]).exists()
+            conditions = [is_there, _is(start, period), _is(HELD_PREFIX + name, 0)]
+            return [Path([start]).set(rested(period))], conditions
         case Keep(reservation_id=reservation_id, hold=hold):
             place = Path([RESERVATION_PREFIX + reservation_id])
             return [place.set(from_hold(hold))], [place.does_not_exist()]
@@ -186,7 +233,7 @@ def _is(attribute: str, number: int) -> _Condition:
 
 
 def _hours_of(item: Mapping[str, Any]) -> dict[int, int]:
-    day = datetime.fromisoformat(f"{parted(item['sk']['S'])[-1]}T00:00+00:00")
+    day = datetime.fromisoformat(f"{parted(item['sk']['S'])[2]}T00:00+00:00")
     day_ms = (day - _EPOCH) // timedelta(milliseconds=1)
     return {
         day_ms + int(name[1:]) * _HOUR_MS: int(value["N"])
@@ -195,9 +242,10 @@ def _hours_of(item: Mapping[str, Any]) -> dict[int, int]:
     }
 
 
-def _day_sort(counter: str, moment_ms: int) -> str:
+def _day_sort(counter: str, moment_ms: int, shard: int = 0) -> str:
     day = _EPOCH + timedelta(milliseconds=moment_ms)
-    return joined(DAY_PREFIX, counter, day.date().isoformat())
+    sharded = [f"{shard:02}"] if shard else []
+    return joined(DAY_PREFIX, counter, day.date().isoformat(), *sharded)
 
 
 def _hour_attribute(moment_ms: int) -> str:
