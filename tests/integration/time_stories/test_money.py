@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.integration.time_stories.changing import sell_seats
 from tests.integration.time_stories.life import Life
 
 Begin = Callable[[str], Life]
@@ -39,19 +40,9 @@ def test_coupon_archived_goes_on_for_who_has_it(begin: Begin) -> None:
     assert life.told().count("invoice.paid") == 2
 
 
-SEATS = {
-    "model": "per_unit",
-    "billing_period": "month",
-    "currency": "usd",
-    "amount": 300,
-    "feature_id": "seats",
-}
-
-
 def test_units_are_paid_each_month_and_limit_what_is_had(begin: Begin) -> None:
     life = begin("2027-01-31 10:00")
-    life.tell("features", {"id": "seats", "name": "Seats", "type": "metered"})
-    life.sell("pro", year=None, prices=[SEATS])
+    sell_seats(life)
     life.buys(quantities={"seats": 4})
     life.until("2027-03-02")
     assert life.paid() == [1000 + 4 * 300] * 2
@@ -63,8 +54,7 @@ def test_units_changed_in_stripes_dashboard_are_settled_and_limit_from_then_on(
     begin: Begin,
 ) -> None:
     life = begin("2027-04-01 00:00")
-    life.tell("features", {"id": "seats", "name": "Seats", "type": "metered"})
-    life.sell("pro", year=None, prices=[SEATS])
+    sell_seats(life)
     life.buys(quantities={"seats": 4})
     life.until("2027-04-16 00:00")
     held = life.deployment.stand_in.account.all("subscription")[0]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.integration.time_stories.changing import CARD_TRIAL
 from tests.integration.time_stories.life import CARD_THAT_FAILS_LATER, Life
 
 Begin = Callable[[str], Life]
@@ -13,12 +14,6 @@ FREE_TRIAL = {
     "unit": "day",
     "end_behavior": "cancel_subscription",
     "payment_method_required": False,
-}
-CARD_TRIAL = {
-    "duration": 14,
-    "unit": "day",
-    "end_behavior": "convert_to_paid",
-    "payment_method_required": True,
 }
 
 
