@@ -25,6 +25,8 @@ from tests.simulation.world import CUSTOMERS, SimulatedWorld
 LIVE_AT_STRIPE: Final = ("trialing", "active", "past_due")
 ENDED_AT_STRIPE: Final = ("canceled", "incomplete_expired")
 _SECRETS: Final = re.compile(r"\b(sk|rk|whsec|pg_sk|pg_pk)_[A-Za-z0-9]{6,}|Bearer ")
+# Before an event is given up by its delivery.
+_TRIED_FOR: Final = timedelta(days=2)
 # Why an event may be given up for good; anything else would be a loss.
 _REASONS_TO_FAIL: Final = ("unknown_customer",)
 
@@ -155,9 +157,6 @@ def _delivered(world: SimulatedWorld) -> None:
         is_given_up = max(tried) - min(tried) > _TRIED_FOR.total_seconds()
         is_safe = event.id in got or event.id in pending or is_given_up
         require(is_safe, "V6 every event is delivered", event)
-
-
-_TRIED_FOR: Final = timedelta(days=2)
 
 
 def _told(world: SimulatedWorld, customer: str) -> None:
