@@ -153,8 +153,12 @@ class SimulatedWorld:
         self._on_subscription(customer, "pause", None)
 
     def drop_change(self, customer: int) -> None:
-        for held in self._live(f"c{customer}"):
-            self.send("DELETE", f"subscriptions/{held['id']}/scheduled_change")
+        for held in self._live(f"c{customer}")[:1]:
+            path = f"subscriptions/{held['id']}/scheduled_change"
+            if self.send("DELETE", path) is not None:
+                (now,) = self._live(f"c{customer}")
+                if now["scheduled_change"] is not None:
+                    self.broken.append(f"c{customer} dropped what is still there: {now}")
 
     def change(
         self, customer: int, plan: str | None, period: str | None, effective: str, proration: str
