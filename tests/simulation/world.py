@@ -156,9 +156,9 @@ class SimulatedWorld:
         for held in self._live(f"c{customer}")[:1]:
             path = f"subscriptions/{held['id']}/scheduled_change"
             if self.send("DELETE", path) is not None:
-                (now,) = self._live(f"c{customer}")
-                if now["scheduled_change"] is not None:
-                    self.broken.append(f"c{customer} dropped what is still there: {now}")
+                found = [one for one in self._live(f"c{customer}") if one["id"] == held["id"]]
+                if any(one["scheduled_change"] is not None for one in found):
+                    self.broken.append(f"c{customer} dropped what is still there: {found}")
 
     def change(
         self, customer: int, plan: str | None, period: str | None, effective: str, proration: str
@@ -173,13 +173,18 @@ class SimulatedWorld:
         for held in self._live(f"c{customer}")[:1]:
             answer = self.send("PATCH", f"subscriptions/{held['id']}", body)
             if answer is not None and answer["object"] == "subscription" and plan is not None:
-                self._believe(f"c{customer}", plan, effective)
+                self._believe(f"c{customer}", answer["id"], plan, effective)
 
-    def _believe(self, customer: str, plan: str, effective: str) -> None:
-        (now,) = self._live(customer)
+    def _believe(self, customer: str, subscription: str, plan: str, effective: str) -> None:
+        live = self._live(customer)
+        if len(live) != 1:  # until we hear of two that were paid, and settle them
+            return
+        (now,) = live
         coming = now["scheduled_change"]
         follows = coming["plan_id"] if coming is not None else None
-        if plan != (now["plan_id"] if effective == "immediate" else follows or now["plan_id"]):
+        if now["id"] != subscription or plan != (
+            now["plan_id"] if effective == "immediate" else follows or now["plan_id"]
+        ):
             self.broken.append(f"{customer} was told of {plan} {effective}, and has {now}")
         if plan == "free" and coming is not None and now["billing"]:
             self.promised[customer] = datetime.fromisoformat(coming["at"])
