@@ -1,6 +1,7 @@
 """Checking an order against the catalog and the customer, before anything is made of it."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from chalicelib.domain.billing import CheckoutMode
 from chalicelib.domain.coupons import Coupon
@@ -23,6 +24,10 @@ from chalicelib.ports import Ports
 from chalicelib.services.listing import all_within
 from chalicelib.services.order_coupon import coupon_of
 from chalicelib.services.snapshots import published_version
+
+# All that a customer holds is compiled into one record of at most 400 KB; whoever orders for a customer, its own
+# browser included, may choose any resource to order for.
+MAX_LIVE_SUBSCRIPTIONS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +101,16 @@ def refuse_second(
     paying: bool = False,
     replaces: SubscriptionId | None = None,
 ) -> None:
-    """Nothing, if no live subscription of this is among them.
+    """Nothing, if no live subscription of this is among them, and not too many of others.
 
     What is paid for may follow a trial at once, and `replaces`, if nobody bills that.
     """
+    live = sum(held.is_live for held in subscriptions)
+    if live >= MAX_LIVE_SUBSCRIPTIONS:
+        detail = (
+            f"A customer has at most {MAX_LIVE_SUBSCRIPTIONS} subscriptions that have not ended."
+        )
+        raise invalid("", "too_many_subscriptions", detail)
     for held in subscriptions:
         if paying and (held.is_unbilled_trial or (held.id == replaces and not held.provider)):
             continue

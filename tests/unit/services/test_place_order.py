@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.services.manage_customers import set_customer_status
 from chalicelib.services.place_order import (
+    MAX_LIVE_SUBSCRIPTIONS,
     is_allowed_return_url,
     place_order,
     refuse_second,
@@ -110,6 +112,20 @@ def test_refuse_second_only_beside_a_live_one_of_the_product(status: Subscriptio
         assert caught.value.subscription_id == held.id
     else:
         refuse_second((held,), held.holding)
+
+
+def test_refuse_second_beside_too_many_of_other_resources() -> None:
+    held = tuple(
+        a_subscription(f"subs_{number}", resource_id=f"ws-{number}")
+        for number in range(MAX_LIVE_SUBSCRIPTIONS)
+    )
+    another = a_subscription("subs_new", resource_id="ws-new").holding
+    refuse_second(held[1:], another)
+    with pytest.raises(InvalidError) as refused:
+        refuse_second(held, another)
+    assert refused.value.violations[0].code == "too_many_subscriptions"
+    ended = tuple(replace(one, status=SubscriptionStatus.CANCELED) for one in held)
+    refuse_second(ended, another)
 
 
 # --- return URLs --------------------------------------------------------------------------------------------
