@@ -76,13 +76,13 @@ class Spread:
         What is not gated and has no room fills all shards exactly: then none of them has any for others.
         """
         first = self.preferred(key)
-        if self.limit is None:
+        if self.limit is None or not delta:
             return (self._add(first, delta),)
         bounds = self._bounds(self.limit)
         order = [*range(first, self.over.count + 1), *range(1, first)]
         room = {shard: max(0, bounds[shard] - self._part(shard).used) for shard in order}
         whole = next((shard for shard in order if room[shard] >= delta), None)
-        if whole is not None and delta <= room[whole] and room[whole] > 0:
+        if whole is not None:
             return (replace(self._add(whole, delta), at_most=bounds[whole]),)
         if sum(room.values()) >= delta:
             return tuple(self._fitting(delta, order, room, bounds))
@@ -111,7 +111,7 @@ class Spread:
             if share:
                 found.append(replace(self._add(shard, share), at_most=bounds[shard]))
                 delta -= share
-        return found or [self._add(order[0], 0)]
+        return found
 
     def _bounds(self, limit: int) -> dict[int, int]:
         bases = sum(self._part(shard).base for shard in range(1, self.over.total + 1))
