@@ -55,6 +55,7 @@ class SimulatedWorld:
     snapshots: dict[str, int] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     operations: int = 0
+    shown: list[str] = field(default_factory=list)
     used: dict[str, Used] = field(default_factory=dict)
     keys: dict[str, tuple[str, int, datetime]] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
@@ -112,6 +113,8 @@ class SimulatedWorld:
         if answer.status == 503:  # as a careful client does
             answer = self.life.deployment.send(method, f"/v1/{path}", body, headers=key)
             self.statuses.append(answer.status)
+        if answer.status < 300 and "checkout_url" in answer.body.decode():
+            self.shown.append(answer.body.decode())
         return answer.json if answer.status < 300 else None
 
     def person(self, method: str, path: str, **fields: Any) -> None:
@@ -133,9 +136,13 @@ class SimulatedWorld:
         self.pay(0, is_good)
 
     def pay(self, number: int, is_good: int) -> None:
-        """Somebody pays one of the checkouts that are open at Stripe."""
+        """Somebody pays one of the open checkouts whose address was given to anybody."""
         account = self.life.deployment.stand_in.account
-        sessions = [one for one in account.all("checkout.session") if one["status"] == "open"]
+        sessions = [
+            one
+            for one in account.all("checkout.session")
+            if one["status"] == "open" and any(one["id"] in answer for answer in self.shown)
+        ]
         if not sessions:
             return
         session = sorted(sessions, key=lambda one: str(one["id"]))[number % len(sessions)]
