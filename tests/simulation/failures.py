@@ -29,7 +29,7 @@ class FailingLife(Life):
         self.die_in: int | None = None
         self.store_faults: list[str | None] = []
         self.hidden: list[Message] = []
-        self.attempts: dict[int, int] = {}
+        self.attempts: dict[int, tuple[Message, int]] = {}
         self.dead: list[tuple[Message, str]] = []
         self.deaths = 0
         store = self.deployment.store
@@ -84,7 +84,10 @@ class FailingLife(Life):
 
     def handle(self, work: Callable[[Mapping[str, str]], object], message: Message) -> None:
         """As SQS does it: what is raised brings the message back, and after so many times it is a dead letter."""
-        tries = self.attempts[id(message)] = self.attempts.get(id(message), 0) + 1
+        # With the message itself: what is gone leaves its number to another.
+        _, before = self.attempts.get(id(message), (message, 0))
+        tries = before + 1
+        self.attempts[id(message)] = (message, tries)
         try:
             work(message.body)
         except DiedError:
