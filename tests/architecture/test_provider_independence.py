@@ -11,7 +11,7 @@ from chalicelib.wiring import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 NEUTRAL = [
-    ROOT / "chalicelib/ports.py",
+    *sorted((ROOT / "chalicelib/ports").rglob("*.py")),
     *sorted((ROOT / "chalicelib/domain").rglob("*.py")),
     *sorted((ROOT / "chalicelib/services").rglob("*.py")),
 ]
