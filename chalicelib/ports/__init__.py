@@ -1,4 +1,7 @@
-"""What the services need from the outside world; `adapters` fill these in and `tests/fakes.py` imitates them."""
+"""What the services need from the outside world; `adapters` fill these in and `tests/fakes` imitates them.
+
+Most of the domain's types are only named in here, for the type checker: a check imports this and must not pay for all.
+"""
 
 from chalicelib.domain.usage import Counter
 from chalicelib.ports.billing import (
