@@ -191,6 +191,9 @@ CASES: Final[dict[str, Call]] = {
         ("POST", "features", {"id": "f", "name": "F", "type": "boolean"}),
     ),
     "POST /v1/features/{feature_id}/unarchive": plain_case("features/old/unarchive"),
+    "POST /v1/customers/{customer_id}/usage/{feature_id}/shards": plain_case(
+        "customers/acme/usage/calls/shards", {"count": 2}
+    ),
     "POST /v1/products": plain_case("products", {"id": "p", "name": "P"}),
     "PATCH /v1/products/{product_id}": plain_case("products/app", {"name": "Other"}),
     "POST /v1/products/{product_id}/archive": plain_case(

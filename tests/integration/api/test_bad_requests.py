@@ -35,6 +35,7 @@ LISTS: Final = [
 BODIES: Final = {
     "/rollback": '{"version": 1}',
     "/grants": '{"feature_id": "sso", "value": true}',
+    "/shards": '{"count": 2}',
     "/consume": '{"idempotency_key": "k"}',
     "/reserve": '{"idempotency_key": "k"}',
     "/subscriptions/{subscription_id}/cancel": '{"effective": "immediate"}',

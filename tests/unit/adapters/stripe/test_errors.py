@@ -12,6 +12,7 @@ from tests.unit.adapters.stripe.scripted import (
     CHECKOUT,
     Answer,
     Script,
+    listed,
     no_answer,
     refusal,
     script,
@@ -138,11 +139,12 @@ def test_refusal_with_an_endless_message_is_cut() -> None:
 
 
 def test_server_error_on_creation_is_definite_and_not_repeated_under_its_key() -> None:
-    played = script(refusal(500, type="api_error"))
+    played = script(refusal(500, type="api_error"), listed())
     with pytest.raises(ProviderUnavailableError) as failed:
         played.provider.open_checkout(CHECKOUT, "key")
     assert failed.value.definite
-    assert len(played.sent) == 1
+    # It is looked for, and not made again.
+    assert [sent.key for sent in played.sent] == ["key", None]
 
 
 def test_server_error_that_stripe_wants_repeated_is_repeated_under_the_same_key() -> None:
