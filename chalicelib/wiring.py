@@ -24,7 +24,7 @@ from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
 from chalicelib.domain.request_rates import RequestRate
 from chalicelib.ports import Environment, Ports
-from chalicelib.services.audit_chain import ChainedStore
+from chalicelib.services.audit_chain import ChainedLedger, ChainedStore
 from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
 
@@ -93,7 +93,7 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
         ),
         store=ChainedStore(store),
         snapshots=_snapshot_reader(loaded, client, monitor),
-        usage=deferred(lambda: _usage_ledger(loaded, clock)),
+        usage=deferred(lambda: ChainedLedger(_usage_ledger(loaded, clock), store)),
         queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
         providers=ConfiguredProviders(
             Supplies(

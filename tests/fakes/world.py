@@ -17,7 +17,7 @@ from chalicelib.domain.snapshots import Snapshot
 from chalicelib.domain.subscriptions import Subscription
 from chalicelib.domain.sync import CatalogLink, SyncTask, SyncTaskStatus
 from chalicelib.ports import Anyhow, Environment, Ports, Providers, Put, Record
-from chalicelib.services.audit_chain import ChainedStore
+from chalicelib.services.audit_chain import ChainedLedger, ChainedStore
 from chalicelib.services.check_access import Checked, check_access
 from chalicelib.services.converge_customer import Converged, converge_customer
 from chalicelib.services.listing import all_within
@@ -65,7 +65,7 @@ class World:
             ),
             store=ChainedStore(self.store),
             snapshots=self.reader,
-            usage=self.reader.ledger,
+            usage=ChainedLedger(self.reader.ledger, self.store),
             queue=self.queue,
             providers=cast("Providers", FakeProviders([self.billing] if self.has_billing else [])),
             billing_events=cast("Any", None),

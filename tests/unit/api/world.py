@@ -17,7 +17,7 @@ from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.customer_tokens import CustomerToken, TokenSecret, spell
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Environment, Ports, Providers
-from chalicelib.services.audit_chain import ChainedStore
+from chalicelib.services.audit_chain import ChainedLedger, ChainedStore
 from chalicelib.services.issue_customer_token import realm
 from chalicelib.services.manage_api_keys import create_api_key
 from tests.fakes.queue import RecordingQueue
@@ -78,7 +78,7 @@ class World:
             ),
             store=ChainedStore(self.store),
             snapshots=self.reader,
-            usage=self.reader.ledger,
+            usage=ChainedLedger(self.reader.ledger, self.store),
             queue=self.queue,
             providers=cast("Providers", self.providers),
             billing_events=cast("Any", None),
