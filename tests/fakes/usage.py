@@ -40,6 +40,11 @@ class InMemoryUsageLedger:
         self.remembered: dict[tuple[str, str], dict[int, int]] = {}
         self.parts: dict[str, dict[int, dict[str, Part]]] = {}
 
+    def forget(self) -> None:
+        """Nothing was ever counted."""
+        for kept in (self.counters, self.holds, self.remembered, self.parts):
+            kept.clear()
+
     def commit(self, counts: Sequence[Count], *writes: Write) -> None:
         places = {_place(count) for count in counts}
         if len(places) != len(counts) or len(counts) + len(writes) > 100:

@@ -127,6 +127,7 @@ class Shop:
     def restock(self) -> Deployment:
         """Whatever was done to the shop is undone."""
         self.deployment.store.records = dict(self._records)
+        self.deployment.reader.ledger.forget()
         for name, held in self._provider.items():
             setattr(self.deployment.fake, name, copy(held))
         self.deployment.store.commits.clear()
