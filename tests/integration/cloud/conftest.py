@@ -46,8 +46,7 @@ def session(cloud: str) -> Iterator[boto3.Session]:
         yield boto3.Session()
 
 
-# Not for the session: its settings stand in the environment, where others would see them.
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lived(cloud: str) -> Iterator[Functions]:
     """An environment in which everything has happened."""
     with functions(cloud) as running:

@@ -28,10 +28,10 @@ ITEM: Any = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
 
 @pytest.fixture(autouse=True)
-def _no_stripe_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    # STRIPE_CLI tells tests where that program is; it is none of the app's.
-    for name in ("STRIPE_SECRET_KEY", "STRIPE_CLI"):
-        monkeypatch.delenv(name, raising=False)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the user, or another suite's environment in this process, has set is not there."""
+    for name in [name for name in os.environ if name.startswith(("PAYGRADE_", "STRIPE_"))]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
