@@ -18,11 +18,12 @@ from chalicelib.domain.ids import (
     derived_id,
     is_chosen_id,
 )
-from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.provider_items import (
     OwnedItems,
     billed_addons,
     bought_units,
+    charged_plan,
+    owned_items,
     unbilled_addons,
 )
 from chalicelib.domain.reconciliations import Drift
@@ -232,26 +233,20 @@ def _translate(
     The plan follows from the prices that are charged. Metadata only chooses among the plan's versions that
     charge exactly these prices, and names our id.
     """
-    owned = [
-        (item, owners[item.price_billing_id])
-        for item in sorted(truth.items, key=lambda item: item.price_billing_id)
-        if item.price_billing_id in owners
-    ]
-    plans = [owner for _, owner in owned if owner.kind is PackageKind.PLAN]
-    if not plans:
+    owned = owned_items(truth.items, owners)
+    charged = charged_plan(owned)
+    if charged is None:
         return None
-    plan = min(plans, key=lambda owner: (owner.package_id, owner.price.id))
-    addons = _addons_of(before, truth, owned, is_ours=_is_ours(truth, customer_id, environment))
-    versions = set(plan.versions).intersection(
-        *(owner.versions for owner in plans if owner.package_id == plan.package_id)
+    plan, versions = charged
+    addons = _addons(
+        truth.metadata,
+        owned,
+        before.addons if before else (),
+        with_unbilled=_is_ours(truth, customer_id, environment),
     )
-    stated = _stated_versions(truth.metadata.get(METADATA_PLAN_VERSION, ""))
+    stated = _stated(truth.metadata, METADATA_PLAN_VERSION)
     held = before if before is not None and before.plan_id == plan.package_id else None
-    number = _choose(
-        sorted(versions) or plan.versions,
-        stated.get(plan.package_id),
-        held.plan_version if held else None,
-    )
+    number = _choose(versions, stated.get(plan.package_id), held.plan_version if held else None)
     taken_over = Subscription(
         id=_subscription_id(customer_id, provider, environment, before, truth, taken),
         customer_id=customer_id,
@@ -290,34 +285,17 @@ def _scheduled(
     coming = truth.scheduled
     if coming is None or truth.status in ENDED:
         return None
-    owned = [
-        (item, owners[item.price_billing_id])
-        for item in sorted(coming.items, key=lambda item: item.price_billing_id)
-        if item.price_billing_id in owners
-    ]
-    plans = [
-        owner
-        for _, owner in owned
-        if owner.kind is PackageKind.PLAN and owner.product_id == plan.product_id
-    ]
-    if not plans:
+    owned = owned_items(coming.items, owners)
+    charged = charged_plan(owned, plan.product_id)
+    if charged is None:
         return None
-    following = min(plans, key=lambda owner: (owner.package_id, owner.price.id))
-    versions = set(following.versions).intersection(
-        *(owner.versions for owner in plans if owner.package_id == following.package_id)
-    )
-    stated = _stated_versions(coming.metadata.get(METADATA_PLAN_VERSION, ""))
-    stated_addons = _stated_versions(coming.metadata.get(METADATA_ADDON_VERSIONS, ""))
-    billed = billed_addons(owned, stated_addons, {addon.id: addon.version for addon in addons})
-    unbilled = _stated_versions(coming.metadata.get(METADATA_UNBILLED_ADDONS, ""))
-    billed |= unbilled_addons(unbilled, stated_addons, billed)
+    following, versions = charged
+    stated = _stated(coming.metadata, METADATA_PLAN_VERSION)
     return ScheduledChange(
         at=coming.at,
         plan_id=following.package_id,
-        plan_version=_choose(
-            sorted(versions) or following.versions, stated.get(following.package_id)
-        ),
-        addons=tuple(billed[key] for key in sorted(billed)),
+        plan_version=_choose(versions, stated.get(following.package_id)),
+        addons=_addons(coming.metadata, owned, addons, with_unbilled=True),
         quantities=bought_units(owned, following.package_id),
         billing_period=following.price.billing_period,
         interval_count=following.price.interval_count,
@@ -332,16 +310,18 @@ def _successor(before: Subscription | None, truth: ProviderSubscription) -> Succ
     return None if is_kept and truth.status not in ENDED else before.successor
 
 
-def _addons_of(
-    before: Subscription | None, truth: ProviderSubscription, owned: OwnedItems, *, is_ours: bool
+def _addons(
+    metadata: Mapping[str, str],
+    owned: OwnedItems,
+    held: Iterable[SubscribedAddon],
+    *,
+    with_unbilled: bool,
 ) -> tuple[SubscribedAddon, ...]:
-    """The add-ons by the provider's lines, and those that were ordered with it and have none."""
-    stated = _stated_versions(truth.metadata.get(METADATA_ADDON_VERSIONS, ""))
-    held = {addon.id: addon.version for addon in before.addons} if before else {}
-    found = billed_addons(owned, stated, held)
-    if is_ours:
-        unbilled = _stated_versions(truth.metadata.get(METADATA_UNBILLED_ADDONS, ""))
-        found |= unbilled_addons(unbilled, stated, found)
+    """The add-ons by the provider's lines, and those that the metadata says to be ordered and have none."""
+    stated = _stated(metadata, METADATA_ADDON_VERSIONS)
+    found = billed_addons(owned, stated, {addon.id: addon.version for addon in held})
+    if with_unbilled:
+        found |= unbilled_addons(_stated(metadata, METADATA_UNBILLED_ADDONS), stated, found)
     return tuple(found[key] for key in sorted(found))
 
 
@@ -399,8 +379,9 @@ def _subscription_id(
     return SubscriptionId(derived_id("subs_", provider, truth.billing_id))
 
 
-def _stated_versions(text: str) -> dict[PackageId, int]:
+def _stated(metadata: Mapping[str, str], name: str) -> dict[PackageId, int]:
     """`storage=2,seats=1` as numbers by id; anything else in it is passed over."""
+    text = metadata.get(name, "")
     pairs = (part.rpartition("=") for part in text.split(",") if part)
     return {PackageId(key): int(number) for key, _, number in pairs if number.isdecimal()}
 

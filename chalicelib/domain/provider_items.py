@@ -3,12 +3,42 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from chalicelib.domain.billing import PriceOwner, ProviderItem
-from chalicelib.domain.ids import FeatureId, PackageId
+from chalicelib.domain.ids import FeatureId, PackageId, ProductId
 from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.prices import PriceModel
 from chalicelib.domain.subscriptions import SubscribedAddon
 
 OwnedItems = Sequence[tuple[ProviderItem, PriceOwner]]
+
+
+def owned_items(items: Iterable[ProviderItem], owners: Mapping[str, PriceOwner]) -> OwnedItems:
+    """The lines that charge prices of ours, by the provider's id of the price."""
+    return [
+        (item, owners[item.price_billing_id])
+        for item in sorted(items, key=lambda item: item.price_billing_id)
+        if item.price_billing_id in owners
+    ]
+
+
+def charged_plan(
+    owned: OwnedItems, product_id: ProductId | None = None
+) -> tuple[PriceOwner, Sequence[int]] | None:
+    """The plan that is charged, with its versions that charge all of its lines (else all); None without a plan.
+
+    With `product_id` a plan of that product.
+    """
+    plans = [
+        owner
+        for _, owner in owned
+        if owner.kind is PackageKind.PLAN and product_id in (None, owner.product_id)
+    ]
+    if not plans:
+        return None
+    plan = min(plans, key=lambda owner: (owner.package_id, owner.price.id))
+    versions = set(plan.versions).intersection(
+        *(owner.versions for owner in plans if owner.package_id == plan.package_id)
+    )
+    return plan, sorted(versions) or plan.versions
 
 
 def bought_units(owned: OwnedItems, plan_id: PackageId) -> dict[FeatureId, int]:

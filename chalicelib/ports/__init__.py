@@ -36,6 +36,7 @@ from chalicelib.ports.billing import (
     UsageCharging,
 )
 from chalicelib.ports.environment import Environment, Ports
+from chalicelib.ports.forwarding import StoreInFront
 from chalicelib.ports.messages import Message, Queue, QueueDepth, QueueName
 from chalicelib.ports.records import R, Record, Versioned
 from chalicelib.ports.storing import (
@@ -104,6 +105,7 @@ __all__ = [
     "ScheduledChanges",
     "SnapshotReader",
     "Store",
+    "StoreInFront",
     "SubscriptionChanges",
     "SubscriptionDiscounts",
     "SubscriptionEnding",

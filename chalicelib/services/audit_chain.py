@@ -12,49 +12,17 @@ from chalicelib.domain.audit_log import AuditEntry, Head, head_of, linked
 from chalicelib.domain.errors import StoreConflictError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.usage import Count
-from chalicelib.ports import Absent, Page, Put, R, Store, UsageLedger, Write
+from chalicelib.ports import Absent, Put, Store, StoreInFront, UsageLedger, Write
 
 # Each try loses only to a writer that finished.
 _TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ChainedStore:
+class ChainedStore(StoreInFront):
     """A `Store` like the one below it, whose commits link the audit entries in them."""
 
     base: Store
-
-    def get(self, kind: type[R], *identity: str) -> R | None:
-        """The record of this type and identity, or None."""
-        return self.base.get(kind, *identity)
-
-    def list_within(
-        self,
-        kind: type[R],
-        *within: str,
-        limit: int = 100,
-        cursor: str | None = None,
-        newest_first: bool = False,
-    ) -> Page[R]:
-        """The records whose identity begins with `within`."""
-        return self.base.list_within(
-            kind, *within, limit=limit, cursor=cursor, newest_first=newest_first
-        )
-
-    def find_by(
-        self,
-        kind: type[R],
-        by: str,
-        value: str,
-        *,
-        limit: int = 100,
-        cursor: str | None = None,
-        newest_first: bool = False,
-    ) -> Page[R]:
-        """The records whose field `by` has this value."""
-        return self.base.find_by(
-            kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
-        )
 
     def commit(self, *writes: Write) -> None:
         """All of the writes are done, or none; audit entries have got the next places of their chains."""

@@ -18,6 +18,7 @@ from chalicelib.ports import (
     R,
     Record,
     Store,
+    StoreInFront,
     Write,
 )
 from chalicelib.services.listing import all_within
@@ -31,8 +32,11 @@ def rehearsed(ports: Ports) -> Ports:
 
 
 @dataclass(slots=True)
-class RehearsalStore:
-    """A `Store` whose commits stay in memory, over one that is only read, and each thing of it only once."""
+class RehearsalStore(StoreInFront):
+    """A `Store` whose commits stay in memory, over one that is only read, and each thing of it only once.
+
+    What is found by a field is what the base finds: no service looks in this way for what it has just written.
+    """
 
     base: Store
     _written: dict[_Key, Record | None] = field(default_factory=dict)
@@ -70,21 +74,6 @@ class RehearsalStore:
                 found[identity] = record
         items = [one for _, one in sorted(found.items()) if one is not None]
         return Page(tuple(reversed(items) if newest_first else items), None)
-
-    def find_by(
-        self,
-        kind: type[R],
-        by: str,
-        value: str,
-        *,
-        limit: int = 100,
-        cursor: str | None = None,
-        newest_first: bool = False,
-    ) -> Page[R]:
-        """What the base finds: no service looks in this way for what it has just written."""
-        return self.base.find_by(
-            kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
-        )
 
     def commit(self, *writes: Write) -> None:
         """As the base would, but in memory; raises `StoreConflictError`."""

@@ -19,12 +19,12 @@ from chalicelib.adapters.dynamodb.keys import (
     table_name,
 )
 from chalicelib.domain.api_keys import ApiKey, KeyKind, Scope
-from chalicelib.ports import Clock, Monitor, Page, R, Store, Write
+from chalicelib.ports import Clock, Monitor, R, Store, StoreInFront
 
 _ODD: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 
-class QuickStore:
+class QuickStore(StoreInFront):
     """All records of one environment."""
 
     def __init__(
@@ -33,7 +33,7 @@ class QuickStore:
         """No request is made."""
         self._stage = stage
         self._client = client
-        self._ordinary = ordinary
+        self.base = ordinary
         self._clock = clock
         self._monitor = monitor
 
@@ -45,7 +45,7 @@ class QuickStore:
             return self._record(kind, identity)
         except UnexpectedError as error:
             self._monitor.event("hot_read_fell_back", why=str(error))
-            return self._ordinary.get(kind, *identity)
+            return self.base.get(kind, *identity)
 
     def _api_key(self, key_id: str) -> ApiKey | None:
         sort = joined(API_KEY_SORT, key_id)
@@ -65,7 +65,7 @@ class QuickStore:
         from chalicelib.domain.snapshots import Snapshot  # noqa: PLC0415
 
         if kind is Snapshot:  # the one kind whose text is no JSON inside JSON
-            return self._ordinary.get(kind, *identity)
+            return self.base.get(kind, *identity)
         layout = LAYOUTS[kind]
         key = layout.key(identity)
         if not key.fits:
@@ -92,38 +92,6 @@ class QuickStore:
         except _ODD as error:
             raise UnexpectedError("odd_answer") from error
         return item
-
-    def list_within(
-        self,
-        kind: type[R],
-        *within: str,
-        limit: int = 100,
-        cursor: str | None = None,
-        newest_first: bool = False,
-    ) -> Page[R]:
-        """The records whose identity begins with `within`, in the order of the rest of it."""
-        return self._ordinary.list_within(
-            kind, *within, limit=limit, cursor=cursor, newest_first=newest_first
-        )
-
-    def find_by(
-        self,
-        kind: type[R],
-        by: str,
-        value: str,
-        *,
-        limit: int = 100,
-        cursor: str | None = None,
-        newest_first: bool = False,
-    ) -> Page[R]:
-        """The records whose field `by` has this value."""
-        return self._ordinary.find_by(
-            kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
-        )
-
-    def commit(self, *writes: Write) -> None:
-        """All of the writes are done, or none."""
-        self._ordinary.commit(*writes)
 
 
 def _to_api_key(text: str) -> ApiKey:

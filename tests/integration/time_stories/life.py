@@ -4,7 +4,6 @@ Time never jumps. It goes from one instant at which something happens, here or a
 what was notified is delivered and the workers have their turn, and once a day the schedules run.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -335,8 +334,3 @@ class Life:
             for one in self.deployment.store.all(BillingEvent)
             if one.status not in ("processed", "ignored")
         ]
-
-
-def shown(document: Any) -> str:
-    """For messages of failures."""
-    return json.dumps(document, indent=1)

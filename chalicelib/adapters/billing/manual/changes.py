@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.adapters.billing.manual.periods import period_at
 from chalicelib.adapters.billing.manual.records import HeldChange, HeldSubscription
 from chalicelib.domain.billing import ProviderChange, ProviderItem
+from chalicelib.domain.billing_periods import period_at
 from chalicelib.domain.price_moves import ItemMove
 from chalicelib.domain.prices import Price
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.adapters.billing.manual.periods import period_at
+from chalicelib.domain.billing_periods import period_at
 from chalicelib.domain.prices import BillingPeriod
 
 STARTS = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- hypothesis wants naive bounds
