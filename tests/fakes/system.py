@@ -50,3 +50,10 @@ class RecordingMonitor:
     def named(self, name: str) -> list[dict[str, Any]]:
         """The fields of every event of this name."""
         return [fields for found, fields in self.events if found == name]
+
+
+class AmpleTime:
+    """A `Deadline` that is far away."""
+
+    def remaining_seconds(self) -> float:
+        return 900.0

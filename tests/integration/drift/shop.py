@@ -1,24 +1,16 @@
 """A small catalog carried over to Stripe, and somebody at Stripe's dashboard."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.ports import QueueName
 from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
+from tests.fakes.system import AmpleTime
 from tests.integration.drift.stock import PRODUCT, STOCK
 from tests.integration.world import StripeDeployment
 
 CAUSE: Final = Cause(actor="test", request_id="req_1", operation_id="op_1")
-
-
-@dataclass(frozen=True, slots=True)
-class Forever:
-    """As much time as it takes."""
-
-    def remaining_seconds(self) -> float:
-        return 900
 
 
 class Shop:
@@ -115,7 +107,7 @@ class Shop:
         self.world.work_off(
             QueueName.RECONCILE,
             lambda message: continue_reconciliation(
-                self.world.ports, CAUSE, message["reconciliation_id"], Forever()
+                self.world.ports, CAUSE, message["reconciliation_id"], AmpleTime()
             ),
         )
         done: dict[str, Any] = self.world.send("GET", f"/v1/reconciliations/{run_id}").json

@@ -27,7 +27,7 @@ from chalicelib.services.sweep import sweep
 from chalicelib.services.sweep_outbound import sweep_outbound
 from infra.local.stripe_stand_in import timeline
 from infra.local.stripe_stand_in.deliveries import next_due, sign
-from tests.fakes.system import FakeClock
+from tests.fakes.system import AmpleTime, FakeClock
 from tests.integration.webhooks.deliveries import Delivery
 from tests.integration.world import SECRET, StripeDeployment
 from tests.unit.api.world import served
@@ -41,13 +41,6 @@ _TURNS: Final = 50
 def instant(text: str) -> datetime:
     """`2027-01-31` or `2027-01-31 10:00`, in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-class Hours:
-    """A `Deadline` that is far away."""
-
-    def remaining_seconds(self) -> float:
-        return 3600.0
 
 
 class Life:
@@ -249,10 +242,10 @@ class Life:
             QueueName.SYNC: lambda body: run_sync_task(ports, body["task_id"]),
             QueueName.CONVERGE: lambda body: apply_billing_event(ports, cause, body["event_id"]),
             QueueName.RECONCILE: lambda body: continue_reconciliation(
-                ports, cause, body["reconciliation_id"], Hours()
+                ports, cause, body["reconciliation_id"], AmpleTime()
             ),
             QueueName.MIGRATE: lambda body: continue_migration(
-                ports, cause, body["migration_id"], Hours()
+                ports, cause, body["migration_id"], AmpleTime()
             ),
             QueueName.DELIVER: lambda body: self._deliver(cause, body),
         }

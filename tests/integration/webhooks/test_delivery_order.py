@@ -20,6 +20,7 @@ from chalicelib.domain.plain import plain
 from chalicelib.domain.references import Reference, customer_namespace
 from chalicelib.ports import QueueName
 from chalicelib.services.reconcile import continue_reconciliation
+from tests.fakes.system import AmpleTime
 from tests.integration.webhooks.stories import (
     Notification,
     Story,
@@ -244,13 +245,6 @@ def test_any_single_notification_of_the_last_step_is_enough(story: Story) -> Non
             assert story.outcome() == wanted
 
 
-class Hours:
-    """A `Deadline` that is far away."""
-
-    def remaining_seconds(self) -> float:
-        return 3600.0
-
-
 def reconcile(story: Story) -> dict[str, Any]:
     """The report of a reconciliation that our API was asked for and its worker ran."""
     deployment = story.deployment
@@ -259,7 +253,7 @@ def reconcile(story: Story) -> dict[str, Any]:
     deployment.work_off(
         QueueName.RECONCILE,
         lambda body: continue_reconciliation(
-            deployment.ports, cause, body["reconciliation_id"], Hours()
+            deployment.ports, cause, body["reconciliation_id"], AmpleTime()
         ),
     )
     report: dict[str, Any] = told(deployment, f"reconciliations/{started['id']}", method="GET")

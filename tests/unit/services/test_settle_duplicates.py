@@ -26,14 +26,10 @@ from tests.factories import ACME, a_price, a_provider_subscription, a_value, our
 from tests.fakes.billing import FakeProviders, When
 from tests.fakes.crashes import every_crash, every_fault
 from tests.fakes.refunding import RefundingProvider
+from tests.fakes.system import AmpleTime
 from tests.fakes.world import World, a_cause
 
 TWIN = "sub_twin"
-
-
-class Forever:
-    def remaining_seconds(self) -> float:
-        return 900
 
 
 @dataclass
@@ -75,7 +71,7 @@ class Paying(World):
 
     def reconcile(self, policy: DriftPolicy | None = None) -> Reconciliation:
         run = start_reconciliation(self.ports, "test", policy)
-        done = continue_reconciliation(self.ports, a_cause(), run.id, Forever())
+        done = continue_reconciliation(self.ports, a_cause(), run.id, AmpleTime())
         self.clock.advance(seconds=1)
         return done
 

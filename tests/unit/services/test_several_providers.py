@@ -38,6 +38,7 @@ from chalicelib.services.view_packages import show
 from tests.factories import ACME, a_price, a_value
 from tests.fakes.billing import FakeBillingProvider, FakeDirectProvider, FakeProviders, When
 from tests.fakes.crashes import every_crash
+from tests.fakes.system import AmpleTime
 from tests.fakes.world import World, a_cause, an_order
 
 MONTHLY = a_price("m", 1000)
@@ -62,11 +63,6 @@ class Business(World):
 
     def link_at(self, provider: str) -> CatalogLink | None:
         return self.store.get(CatalogLink, PackageKind.PLAN, "pro", provider)
-
-
-class Deadline:
-    def remaining_seconds(self) -> float:
-        return 900.0
 
 
 def a_business() -> Business:
@@ -102,7 +98,7 @@ def order(**fields: object) -> Order:
 
 def reconcile(world: World) -> Reconciliation:
     run = start_reconciliation(world.ports, "test")
-    return continue_reconciliation(world.ports, a_cause(), run.id, Deadline())
+    return continue_reconciliation(world.ports, a_cause(), run.id, AmpleTime())
 
 
 def outcomes(task: SyncTask) -> dict[str, tuple[SyncTaskStatus, str | None]]:
