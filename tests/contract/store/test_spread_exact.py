@@ -161,10 +161,12 @@ def test_nothing_is_accepted_in_shards_by_a_limit_that_is_no_more(
     after_change: dict[int, int] = {}
 
     def change() -> None:
-        while not ended.is_set():
+        # By what was counted, not by the clock: each change is followed by a layout, which a count has to wait for.
+        for moment in range(0, 32 * 3, 16):
+            while len(site.accepted) < moment and not ended.is_set():
+                time.sleep(0.002)
             site.change(limit=site.limit + 1, count=random.Random(site.version).randint(1, 10))
             after_change[site.version] = site.counter().used
-            time.sleep(0.2)  # each change is followed by a layout, which a count has to wait for
 
     def work(number: int) -> None:
         for call in range(3):
