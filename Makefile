@@ -35,7 +35,7 @@ format: setup ## Format the code and apply the safe fixes
 	$(BIN)/ruff format .
 
 UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-emit-index-url $(ARGS)
+	--python-version 3.11 --no-strip-extras --generate-hashes --no-emit-index-url $(ARGS)
 
 lock: setup ## Resolve the dependencies anew (make lock ARGS=--upgrade takes newer versions)
 	$(UV_COMPILE) --extra dev -o infra/locks/dev.txt pyproject.toml
