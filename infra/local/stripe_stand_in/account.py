@@ -15,7 +15,11 @@ from infra.local.stripe_stand_in.render import difference, view
 from infra.local.stripe_stand_in.store import Obj, Store, copy_of
 
 ACCOUNT_ID = "acct_1StandIn00000000"
+# The platform's, under which accounts are connected to it.
+CLIENT_ID = "ca_StandIn"
 SETTINGS: Obj = {"delivery_mode": "normal", "dunning_end": "cancel", "invoice_number": 0}
+# Set once for the whole stand-in, connected accounts included.
+_OF_ALL = ("delivery_mode", "dunning_end")
 
 
 @dataclass(slots=True)
@@ -27,16 +31,33 @@ class Actor:
 
 
 class Account:
-    """State, time and ids of the account, plus the events each change gives rise to."""
+    """State, time and ids of the account, plus the events each change gives rise to.
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, api_version: str) -> None:
+    One that is connected to a platform has state and ids of its own; its time and its events' endpoints are the
+    platform's.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        api_version: str,
+        *,
+        account_id: str = ACCOUNT_ID,
+        platform: Account | None = None,
+    ) -> None:
+        self.id = account_id
+        self.platform: Account = platform or self
+        # Of a platform: the accounts that ever let it act for them.
+        self.connected: dict[str, Account] = {}
         self.store = store
         self.clock = clock
         self.ids = ids
         self.api_version = api_version
         self.actor = Actor()
         # Where pages of this stand-in are reached; the server sets its own address.
-        self.base_url = "http://127.0.0.1:8010"
+        self.base_url: str = platform.base_url if platform else "http://127.0.0.1:8010"
         # Test tokens such as pm_card_visa made into objects by the current request.
         self.aliases: dict[str, str] = {}
         self._muted = False
@@ -44,7 +65,8 @@ class Account:
     # -- settings -------------------------------------------------------------------------------
     def setting(self, name: str) -> Any:
         """A setting of the stand-in itself."""
-        stored = self.store.get("_setting", "all") or SETTINGS
+        store = self.platform.store if name in _OF_ALL else self.store
+        stored = store.get("_setting", "all") or SETTINGS
         return stored.get(name, SETTINGS.get(name))
 
     def set_setting(self, name: str, value: Any) -> None:
@@ -132,8 +154,10 @@ class Account:
         data: Obj = {"object": view(self, obj)}
         if previous is not None:
             data["previous_attributes"] = previous
+        named = {} if self.platform is self else {"account": self.id}
         event = self.new(
             "event",
+            **named,
             api_version=self.api_version,
             data=data,
             pending_webhooks=0,
@@ -150,7 +174,7 @@ class Account:
         mode = self.setting("delivery_mode")
         waiting: list[str] = []
         failed: list[str] = []
-        for endpoint in self.all("webhook_endpoint"):
+        for endpoint in self.endpoints(connect="account" in event):
             if endpoint["status"] != "enabled" or not wants(endpoint, event["type"]):
                 continue
             if mode == "drop":
@@ -160,6 +184,14 @@ class Account:
             for _ in range(2 if mode == "duplicate" else 1):
                 self.add_delivery(event["id"], endpoint["id"], mode)
         self.add({**event, "_waiting": waiting, "_failed": failed})
+
+    def endpoints(self, *, connect: bool) -> list[Obj]:
+        """Those for events of connected accounts, or those for the platform's own: no endpoint gets both."""
+        return [
+            endpoint
+            for endpoint in self.platform.all("webhook_endpoint")
+            if (endpoint["application"] is not None) is connect
+        ]
 
     def add_delivery(self, event_id: str, endpoint_id: str, mode: str) -> None:
         """One attempt chain is queued; held and reversed ones wait for a release."""

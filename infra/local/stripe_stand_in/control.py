@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from infra.local.stripe_stand_in import deliveries, faults, paying, request_log
+from infra.local.stripe_stand_in import connections, deliveries, faults, paying, request_log
 from infra.local.stripe_stand_in.errors import StripeError, invalid
 from infra.local.stripe_stand_in.render import view
 from infra.local.stripe_stand_in.resources import checkout, payment_methods, webhooks
@@ -109,18 +109,18 @@ def _set_deliveries(stand_in: StandIn, body: Obj, request: Request) -> Obj:
 
 
 def _show_deliveries(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
-    acct = stand_in.account
-    waiting = acct.store.scan("_delivery")
+    stores = [one.store for one in deliveries.everyone(stand_in.account)]
+    waiting = [delivery for store in stores for delivery in store.scan("_delivery")]
     return {
-        "mode": acct.setting("delivery_mode"),
+        "mode": stand_in.account.setting("delivery_mode"),
         "held": sum(d["state"] != "ready" for d in waiting),
         "pending": sum(d["state"] == "ready" for d in waiting),
-        "attempts": acct.store.scan("_attempt"),
+        "attempts": [attempt for store in stores for attempt in store.scan("_attempt")],
     }
 
 
 def _release(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
-    released = deliveries.release(stand_in.account)
+    released = sum(map(deliveries.release, deliveries.everyone(stand_in.account)))
     return {"released": released, "mode": stand_in.account.setting("delivery_mode")}
 
 
@@ -128,7 +128,11 @@ def _wait_until_sent(stand_in: StandIn, body: Obj) -> None:
     seconds = body.get("wait_seconds", 0)
     if isinstance(seconds, int | float) and seconds > 0:
         with stand_in.lock:
-            waiting = {d["event"] for d in stand_in.account.store.scan("_delivery")}
+            waiting = {
+                delivery["event"]
+                for one in deliveries.everyone(stand_in.account)
+                for delivery in one.store.scan("_delivery")
+            }
         stand_in.wait_for_delivery(sorted(waiting), min(seconds, _MAX_WAIT_SECONDS))
 
 
@@ -156,6 +160,12 @@ def _reset(stand_in: StandIn, _body: Obj, _request: Request) -> Obj:
     return {"reset": True}
 
 
+def _revoke(stand_in: StandIn, _body: Obj, _request: Request, account_id: str) -> Obj:
+    """What an owner does in its dashboard: the platform may not act for the account any more."""
+    connections.end(stand_in.account, account_id)
+    return {"id": account_id, "connected": False}
+
+
 def _settings(stand_in: StandIn, body: Obj, _request: Request) -> Obj:
     end = body.get("dunning_end", "cancel")
     if end not in ("cancel", "unpaid", "past_due"):
@@ -173,6 +183,7 @@ _TABLE: list[tuple[str, Any, Control]] = [
     (method, pattern_of("/_stand_in/" + path), control)
     for method, path, control in (
         ("POST", "checkout_sessions/{id}/pay", _pay),
+        ("POST", "accounts/{id}/revoke", _revoke),
         ("POST", "clock", _clock),
         ("GET", "clock", _clock),
         ("POST", "deliveries", _set_deliveries),

@@ -11,6 +11,7 @@ from pathlib import Path
 from stripe._api_version import _ApiVersion
 
 from infra.local.stripe_stand_in import (
+    connections,
     deliveries,
     faults,
     idempotency,
@@ -18,7 +19,7 @@ from infra.local.stripe_stand_in import (
     routes,
     timeline,
 )
-from infra.local.stripe_stand_in.account import Account, Actor
+from infra.local.stripe_stand_in.account import ACCOUNT_ID, Account, Actor
 from infra.local.stripe_stand_in.clock import Clock
 from infra.local.stripe_stand_in.errors import StripeError
 from infra.local.stripe_stand_in.fault_answers import answer_before, lose, server_error
@@ -42,36 +43,73 @@ class StandIn:
         *,
         now: Callable[[], float] = time.time,
         seed: str | None = None,
-        base_url: str | None = None,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
-        webhook_events: tuple[str, ...] = ("*",),
+        platform: StandIn | None = None,
+        account_id: str = ACCOUNT_ID,
     ) -> None:
         routes.load()
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
-        self.store = Store(Path(state_file) if state_file is not None else None)
+        self.platform: StandIn = platform or self
+        self.connected: dict[str, StandIn] = {}
+        self.lock: threading.RLock = platform.lock if platform else threading.RLock()
+        self.changed: threading.Condition = (
+            platform.changed if platform else threading.Condition(self.lock)
+        )
+        self._state_file = Path(state_file) if state_file is not None else None
+        self.store = Store(self._state_file)
         saved = self.store.get("_setting", "core") or {}
         ids = Ids(saved.get("seed") or seed, saved.get("counter", 0))
-        clock = Clock(now, saved.get("offset_seconds", 0))
-        self.account = Account(self.store, clock, ids, API_VERSION)
-        if base_url is not None:
-            self.account.base_url = base_url.rstrip("/")
+        # Time is the same for all accounts.
+        clock = platform.account.clock if platform else Clock(now, saved.get("offset_seconds", 0))
+        self.account: Account = Account(
+            self.store,
+            clock,
+            ids,
+            API_VERSION,
+            account_id=account_id,
+            platform=platform.account if platform else None,
+        )
         self._next_moment: int | None = None
         self._moments_known = False
+        for known in connections.known_accounts(self.account):
+            self.open_account(known)
         self.webhook_secret = webhook_secret
         if webhook_url is not None:
-            self.webhook_secret = self.register_webhook(webhook_url, webhook_secret, webhook_events)
+            self.webhook_secret = self.register_webhook(webhook_url, webhook_secret)
 
     # -- set-up ---------------------------------------------------------------------------------
+    def open_account(self, account_id: str) -> StandIn:
+        """The account, with a state of its own; it lets the platform act for it once a code is redeemed."""
+        if account_id == self.account.id:
+            return self
+        if account_id not in self.connected:
+            beside = self._state_file
+            opened = StandIn(
+                beside.with_name(f"{beside.name}.{account_id}") if beside is not None else None,
+                seed=f"{self.account.ids.seed}:{account_id}",
+                platform=self,
+                account_id=account_id,
+            )
+            self.connected[account_id] = opened
+            self.account.connected[account_id] = opened.account
+        return self.connected[account_id]
+
+    def everyone(self) -> tuple[StandIn, ...]:
+        """This account, and every one that ever let it act for it."""
+        return (self, *self.connected.values())
+
     def register_webhook(
-        self, url: str, secret: str | None = None, events: tuple[str, ...] = ("*",)
+        self,
+        url: str,
+        secret: str | None = None,
+        *,
+        connect: bool = False,
     ) -> str:
         """The endpoint's secret; registering the same url again keeps the one endpoint."""
         from infra.local.stripe_stand_in.resources.webhooks import create  # noqa: PLC0415 - needs the route table loaded
 
         with self.change() as acct:
-            for endpoint in acct.all("webhook_endpoint"):
+            for endpoint in acct.endpoints(connect=connect):
                 if endpoint["url"] != url:
                     continue
                 current: str = endpoint["_secrets"][0]["secret"]
@@ -80,20 +118,30 @@ class StandIn:
                     secrets = [{"secret": secret, "expires_at": None}]
                     acct.save({**endpoint, "_secrets": secrets})
                 return current
-            params = {"url": url, "enabled_events": list(events), "api_version": API_VERSION}
+            params = {
+                "url": url,
+                "enabled_events": ["*"],
+                "api_version": API_VERSION,
+                "connect": connect,
+            }
             made = create(acct, params, secret=secret)
             acct.save({**acct.get("webhook_endpoint", made["id"]), "_survives_reset": True})
             new_secret: str = made["secret"]
             return new_secret
 
     def close(self) -> None:
-        """The state file is closed."""
+        """The state files are closed."""
         with self.lock:
-            self.store.close()
+            for one in self.everyone():
+                one.store.close()
 
     # -- committing -----------------------------------------------------------------------------
     def commit(self) -> None:
-        """Everything pending is kept, and whoever waits for changes is told."""
+        """Everything pending is kept, here and at the other accounts, and whoever waits for changes is told."""
+        for one in self.platform.everyone():
+            one._keep_pending()  # noqa: SLF001 - of the same class
+
+    def _keep_pending(self) -> None:
         touched = self.store.touched()
         if not touched:
             return
@@ -144,13 +192,22 @@ class StandIn:
         with self.lock:
             self.account.clock.offset_seconds += seconds
             self.store.put("_setting", "clock", {"id": "clock"})
-            self.catch_up()
+            for one in self.everyone():
+                one.catch_up()
             self.commit()
             return self.account.now()
 
     def reset(self) -> None:
-        """The account is empty but for endpoints registered from outside; time is real again."""
+        """The account is empty but for endpoints registered from outside; time is real again.
+
+        Nobody is connected any more.
+        """
         with self.lock:
+            for one in self.connected.values():
+                one.store.clear()
+                one.store.close()
+            self.connected.clear()
+            self.account.connected.clear()
             registered = self.account.all("webhook_endpoint")
             kept = [endpoint for endpoint in registered if endpoint.get("_survives_reset")]
             self.store.clear()
@@ -167,17 +224,27 @@ class StandIn:
         from infra.local.stripe_stand_in import control, pages  # noqa: PLC0415 - they need this class
 
         if request.path.startswith("/_stand_in/"):
-            return control.handle(self, request)
+            return control.handle(self._holder(request.path), request)
         if request.path.startswith(pages.PREFIXES):
-            return pages.handle(self, request)
+            return pages.handle(self._holder(request.path), request)
         with self.lock:
-            return self._api(request)
+            acting_for = self.connected.get(request.header("Stripe-Account") or "", self)
+            return acting_for._api(request)  # noqa: SLF001 - of the same class
+
+    def _holder(self, path: str) -> StandIn:
+        """The account whose checkout or portal session the path names; the platform for anything else."""
+        names = path.split("/")
+        kinds = ("checkout.session", "billing_portal.session")
+        for one in self.connected.values():
+            if any(one.store.get(kind, name) for kind in kinds for name in names):
+                return one
+        return self
 
     def _api(self, request: Request) -> Response:
         acct = self.account
         self.catch_up()
         request_id = acct.ids.new("request")
-        fault = faults.take(acct, request.method, request.path)
+        fault = faults.take(acct.platform, request.method, request.path)
         self.commit()
         try:
             answer = self._answer(request, request_id, fault)
@@ -191,12 +258,13 @@ class StandIn:
             answer.headers.setdefault("Idempotency-Key", key)
         if fault is not None:
             lose(answer, fault)
-        request_log.note(acct, request, answer.status, request_id)
+        request_log.note(acct.platform, request, answer.status, request_id)
         self.commit()
         return answer
 
     def _answer(self, request: Request, request_id: str, fault: Obj | None) -> Response:
         authenticate(request)
+        connections.require_access(self.account.platform, request.header("Stripe-Account"))
         early = answer_before(fault, request_id) if fault is not None else None
         if fault is not None and early is not None:
             if fault["stored"]:
@@ -245,6 +313,8 @@ class StandIn:
         params = typed_params(operation, request)
         expansions = params.pop("expand", [])
         result = operation.handler(self.account, params, *path_values)
+        if "object" not in result:  # OAuth's answers are no objects of the API
+            return json_response(200, result)
         return json_response(200, self.show(result, expansions))
 
     def show(self, result: Obj, expansions: list[str]) -> Obj:
@@ -265,7 +335,10 @@ class StandIn:
         turn_round: bool = True,
     ) -> int:
         """How many attempts were made; each is sent outside the lock, so answers may call back."""
-        made = 0
+        made = sum(
+            one.deliver_due(transport, limit=limit, turn_round=turn_round)
+            for one in self.connected.values()
+        )
         while made < limit:
             with self.lock:
                 self.catch_up()
@@ -306,7 +379,8 @@ class StandIn:
             while True:
                 on_the_way = [
                     delivery
-                    for delivery in self.store.scan("_delivery")
+                    for one in self.platform.everyone()
+                    for delivery in one.store.scan("_delivery")
                     # Held ones go when somebody says so, which could take for ever.
                     if delivery["event"] in event_ids and delivery["state"] != "held"
                 ]

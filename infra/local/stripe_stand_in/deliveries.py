@@ -66,7 +66,13 @@ def set_mode(acct: Account, mode: str) -> None:
     """New deliveries go this way; going back to normal lets everything held go."""
     acct.set_setting("delivery_mode", mode)
     if mode == "normal":
-        release(acct)
+        for one in everyone(acct):
+            release(one)
+
+
+def everyone(acct: Account) -> tuple[Account, ...]:
+    """The platform and every account that ever let it act for them."""
+    return (acct, *acct.connected.values())
 
 
 def release(acct: Account) -> int:
@@ -107,7 +113,7 @@ def next_due(acct: Account) -> int | None:
 
 def prepare(acct: Account, delivery: Obj) -> Job | None:
     """The signed attempt; None (and the delivery gone) when its endpoint is."""
-    endpoint = acct.find("webhook_endpoint", delivery["endpoint"])
+    endpoint = acct.platform.find("webhook_endpoint", delivery["endpoint"])
     event = acct.find("event", delivery["event"])
     if endpoint is None or event is None or endpoint["status"] != "enabled":
         acct.store.delete("_delivery", delivery["id"])

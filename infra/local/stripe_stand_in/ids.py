@@ -40,6 +40,11 @@ _FORMS: dict[str, tuple[str, int]] = {
     "billing_portal.configuration": ("bpc_1", 23),
     "token": ("tok_1", 23),
     "delivery": ("dlv_", 20),
+    "account": ("acct_1", 15),
+    "oauth_code": ("ac_", 32),
+    "refresh_token": ("rt_", 48),
+    "access_token": ("sk_test_", 32),
+    "publishable_key": ("pk_test_", 32),
 }
 
 

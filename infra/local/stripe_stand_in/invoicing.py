@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.local.stripe_stand_in import discounts, shape
-from infra.local.stripe_stand_in.account import ACCOUNT_ID, Account
+from infra.local.stripe_stand_in.account import Account
 from infra.local.stripe_stand_in.clock import DAY
 from infra.local.stripe_stand_in.collecting import mark_paid, new_intent
 from infra.local.stripe_stand_in.render import listing
@@ -159,8 +159,8 @@ def finalize(acct: Account, invoice_id: str) -> Obj:
         automatically_finalizes_at=None,
         effective_at=acct.now(),
         ending_balance=balance,
-        hosted_invoice_url=f"https://invoice.stripe.com/i/{ACCOUNT_ID}/test_{invoice_id}",
-        invoice_pdf=f"https://pay.stripe.com/invoice/{ACCOUNT_ID}/test_{invoice_id}/pdf",
+        hosted_invoice_url=f"https://invoice.stripe.com/i/{acct.id}/test_{invoice_id}",
+        invoice_pdf=f"https://pay.stripe.com/invoice/{acct.id}/test_{invoice_id}/pdf",
         number=f"{customer['invoice_prefix']}-{number:04d}",
         status="open",
     )

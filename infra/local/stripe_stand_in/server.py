@@ -135,7 +135,8 @@ class StandInServer:
             raise PortInUseError(
                 f"port {self._port} on {_HOST} is in use; choose another port"
             ) from taken
-        self.stand_in.account.base_url = self.url
+        for one in self.stand_in.everyone():
+            one.account.base_url = self.url
         self._threads = [
             threading.Thread(
                 target=self._server.serve_forever, args=(0.05,), name="stand-in", daemon=True
@@ -180,10 +181,10 @@ class StandInServer:
                 stand_in.changed.wait(timeout=self._idle_seconds())
 
     def _idle_seconds(self) -> float:
-        acct = self.stand_in.account
-        if deliveries.is_reversing(acct):
+        accounts = deliveries.everyone(self.stand_in.account)
+        if any(map(deliveries.is_reversing, accounts)):
             return _SETTLE_SECONDS
-        if deliveries.due(acct):
+        if any(map(deliveries.due, accounts)):
             return 0.0
         return _TICK_SECONDS
 
@@ -191,11 +192,16 @@ class StandInServer:
         """Reversed deliveries go once no new one has come for a moment."""
         stand_in = self.stand_in
         with stand_in.lock:
-            before = stand_in.account.ids.counter
-            if not deliveries.is_reversing(stand_in.account):
-                return
+            turning = [
+                (one, one.ids.counter)
+                for one in deliveries.everyone(stand_in.account)
+                if deliveries.is_reversing(one)
+            ]
+        if not turning:
+            return
         time.sleep(_SETTLE_SECONDS)
         with stand_in.lock:
-            if stand_in.account.ids.counter == before:
-                deliveries.release(stand_in.account)
-                stand_in.commit()
+            for one, before in turning:
+                if one.ids.counter == before:
+                    deliveries.release(one)
+            stand_in.commit()

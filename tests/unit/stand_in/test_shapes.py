@@ -6,11 +6,14 @@ import stripe
 from infra.local.stripe_stand_in import Request, operations, router, routes
 from infra.local.stripe_stand_in.answers import problems
 
-# Not in the SDK: the CLI's `events resend`, and the browser's side of Checkout.
+# Not among the SDK's services: the CLI's `events resend`, and the browser's side of Checkout.
 _BEYOND_THE_SDK = {
     ("POST", "/v1/events/{id}/retry"),
     ("GET", "/v1/payment_pages/{id}"),
     ("POST", "/v1/payment_pages/{id}/confirm"),
+    # Of the SDK, too, but in a module of its own.
+    ("POST", "/oauth/token"),
+    ("POST", "/oauth/deauthorize"),
 }
 
 

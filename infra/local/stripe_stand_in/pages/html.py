@@ -33,7 +33,7 @@ th,td{padding:.5rem 0;text-align:left;border-top:1px solid var(--line);font-weig
 td:last-child{text-align:right;font-variant-numeric:tabular-nums}
 tfoot th,tfoot td{font-weight:650}
 label{display:block;font-weight:550;margin:.9rem 0 .25rem}
-input{width:100%;padding:.65rem .75rem;font:inherit;color:inherit;background:transparent;
+input,select{width:100%;padding:.65rem .75rem;font:inherit;color:inherit;background:transparent;
 border:1px solid var(--soft);border-radius:8px}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}
 button,.button{display:block;width:100%;margin-top:1.25rem;padding:.8rem 1rem;font:inherit;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.stripe_stand_in import collecting, shape
-from infra.local.stripe_stand_in.account import ACCOUNT_ID, Account
+from infra.local.stripe_stand_in.account import Account
 from infra.local.stripe_stand_in.errors import card_error
 from infra.local.stripe_stand_in.render import view
 from infra.local.stripe_stand_in.resources import payment_methods
@@ -209,10 +209,10 @@ def list_refunds(acct: Account, params: Obj) -> Obj:
     return page(acct, "refund", found, params, "/v1/refunds")
 
 
-def _account() -> Obj:
+def _account(acct: Account) -> Obj:
     return shape.new(
         "account",
-        id=ACCOUNT_ID,
+        id=acct.id,
         business_profile=None,
         capabilities={"card_payments": "active", "transfers": "active"},
         charges_enabled=True,
@@ -227,13 +227,13 @@ def _account() -> Obj:
 
 
 @route("GET", "/v1/account")
-def own_account(_acct: Account, _params: Obj) -> Obj:
+def own_account(acct: Account, _params: Obj) -> Obj:
     """The account behind the key."""
-    return _account()
+    return _account(acct)
 
 
 @route("GET", "/v1/accounts/{id}")
-def some_account(_acct: Account, _params: Obj, account_id: str) -> Obj:
+def some_account(acct: Account, _params: Obj, account_id: str) -> Obj:
     """The account behind the key, by its id."""
-    refuse(account_id != ACCOUNT_ID, f"No such account: '{account_id}'", "id", "resource_missing")
-    return _account()
+    refuse(account_id != acct.id, f"No such account: '{account_id}'", "id", "resource_missing")
+    return _account(acct)

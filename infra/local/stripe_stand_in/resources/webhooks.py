@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import stripe
 import typing_extensions as te
 
-from infra.local.stripe_stand_in.account import Account
+from infra.local.stripe_stand_in.account import CLIENT_ID, Account
 from infra.local.stripe_stand_in.errors import invalid, malformed
 from infra.local.stripe_stand_in.router import route
 from infra.local.stripe_stand_in.rules import matching, merge_metadata, page, refuse, unset
@@ -42,10 +42,15 @@ def _check(params: Obj) -> None:
 def create(acct: Account, params: Obj, *, secret: str | None = None) -> Obj:
     """An endpoint that gets every event from now on; only this answer shows its secret."""
     _check(params)
-    refuse(bool(params.get("connect")), "The stand-in emulates no connected accounts.", "connect")
+    refuse(
+        bool(params.get("connect")) and acct.platform is not acct,
+        "Only a platform has webhook endpoints for connected accounts.",
+        "connect",
+    )
     endpoint = acct.new(
         "webhook_endpoint",
         api_version=params.get("api_version"),
+        application=CLIENT_ID if params.get("connect") else None,
         description=params.get("description"),
         enabled_events=params["enabled_events"],
         metadata=merge_metadata({}, params.get("metadata")),
@@ -151,9 +156,9 @@ def retry(acct: Account, params: Obj, event_id: str) -> Obj:
     event = acct.edit("event", event_id)
     given = params.get("webhook_endpoint")
     if given is not None:
-        targets = [acct.get("webhook_endpoint", given, "webhook_endpoint")]
+        targets = [acct.platform.get("webhook_endpoint", given, "webhook_endpoint")]
     else:
-        targets = acct.all("webhook_endpoint")
+        targets = acct.endpoints(connect="account" in event)
     if not targets:
         raise invalid("There is no webhook endpoint to send this event to.", "webhook_endpoint")
     for endpoint in targets:
