@@ -31,6 +31,7 @@ OPERATIONS = (
     "outbound_events",
     "audit_log",
     "api_keys",
+    "integrations",
     "customer_tokens",
     "health",
     "clock",

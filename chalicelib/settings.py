@@ -14,6 +14,7 @@ _DEFAULT_STAGE: Final = "dev"
 _KMS_KEY: Final = re.compile(
     r"(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/)?(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 )
+_CLIENT_ID: Final = re.compile(r"ca_[A-Za-z0-9_]{1,64}")
 _SECRET_LENGTH: Final = 32
 _SECRET_VARIETY: Final = 10  # different characters: random hexadecimal ones have more
 _LIVE_KEY_PREFIXES: Final = ("sk_live_", "rk_live_")
@@ -54,6 +55,8 @@ class Settings:
     token_secrets: tuple[str, ...] = ()
     webhook_targets: str = "public"
     signing_keys: tuple[str, ...] = ()
+    stripe_client_id: str | None = None
+    stripe_connect: str | None = None
 
     def __repr__(self) -> str:
         """Only what may stand in a log."""
@@ -106,6 +109,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         browser_origins=_browser_origins(values),
         token_secrets=_token_secrets(values),
         signing_keys=_signing_keys(values),
+        stripe_client_id=_client_id(values),
+        stripe_connect=_stripe_connect(values, live=mode == "live"),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
         requests_per_second=_count(values, "PAYGRADE_REQUESTS_PER_SECOND", "500"),
         requests_burst=_count(values, "PAYGRADE_REQUESTS_BURST", "1000"),
@@ -189,6 +194,34 @@ def _stripe_key(values: Mapping[str, str], *, live: bool) -> str | None:
     if not is_reference(key):
         check_stripe_key(key, live=live)
     return key
+
+
+def _client_id(values: Mapping[str, str]) -> str | None:
+    """The platform's, under which accounts are connected; the key is then the platform's, too."""
+    text = values.get("STRIPE_CONNECT_CLIENT_ID")
+    if text is None:
+        return None
+    if not _CLIENT_ID.fullmatch(text):
+        raise SettingsError(
+            "STRIPE_CONNECT_CLIENT_ID is no client id (ca_...) of a Stripe Connect platform."
+        )
+    if values.get("STRIPE_SECRET_KEY") is None:
+        raise SettingsError(
+            "STRIPE_CONNECT_CLIENT_ID needs the platform's key: STRIPE_SECRET_KEY is missing."
+        )
+    return text
+
+
+def _stripe_connect(values: Mapping[str, str], *, live: bool) -> str | None:
+    """Whether a connected account is a must; None where there is no platform to connect one to."""
+    text = values.get("PAYGRADE_STRIPE_CONNECT", "required")
+    if text not in ("required", "optional"):
+        raise SettingsError("PAYGRADE_STRIPE_CONNECT is 'required' or 'optional'.")
+    if text == "optional" and live:
+        raise SettingsError(
+            "PAYGRADE_STRIPE_CONNECT is 'optional', but a live environment never sells on the platform's own account."
+        )
+    return text if "STRIPE_CONNECT_CLIENT_ID" in values else None
 
 
 def is_reference(setting: str) -> bool:

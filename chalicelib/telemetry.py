@@ -142,6 +142,7 @@ METRICS: Final[Mapping[str, tuple[Metric, ...]]] = {
         ),
     ),
     "backlog": (Metric("oldest_pending_seconds", "Seconds", _oldest_pending),),
+    "billing_account_revoked": (Metric("billing_events_failed", "Count", _always),),
     "billing_event_failed": (Metric("billing_events_failed", "Count", _always),),
     "billing_event_given_up": (Metric("billing_events_failed", "Count", _always),),
     "billing_event_quarantined": (Metric("billing_events_failed", "Count", _always),),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -20,11 +20,13 @@ from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
+from chalicelib.domain.billing_accounts import Connecting
 from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
 from chalicelib.domain.request_rates import RequestRate
 from chalicelib.ports import Environment, Ports
 from chalicelib.services.audit_chain import ChainedLedger, ChainedStore
+from chalicelib.services.billing_account import account_in_use
 from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.billing import ProviderEvent
     from chalicelib.domain.customer_tokens import TokenSecret
     from chalicelib.ports import (
+        AccountConnector,
         BillingProvider,
         Clock,
         Monitor,
@@ -90,6 +93,7 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
                 per_second=loaded.requests_per_second, burst=loaded.requests_burst
             ),
             browser_origins=loaded.browser_origins,
+            connecting=Connecting(loaded.stripe_connect) if loaded.stripe_connect else None,
         ),
         store=ChainedStore(store),
         snapshots=_snapshot_reader(loaded, client, monitor),
@@ -254,7 +258,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supplies:
-    """What a billing provider may be made from."""
+    """What a billing provider may be made from. `account_id`: on whose behalf it acts; None: its key's own account."""
 
     settings: Settings
     secrets: Secrets
@@ -262,6 +266,7 @@ class Supplies:
     clock: Clock
     patience_seconds: float
     background: bool = False
+    account_id: str | None = None
 
 
 def _stripe(supplies: Supplies) -> BillingProvider:
@@ -284,6 +289,32 @@ def _stripe(supplies: Supplies) -> BillingProvider:
             if supplies.background
             else None
         ),
+        account_id=supplies.account_id,
+    )
+
+
+def _stripe_accounts(supplies: Supplies) -> AccountConnector | None:
+    from chalicelib.adapters.billing.stripe.accounts import StripeAccounts  # noqa: PLC0415
+    from chalicelib.adapters.billing.stripe.connection import Connection, Patience  # noqa: PLC0415
+
+    loaded = supplies.settings
+    if loaded.stripe_client_id is None:
+        return None
+
+    def connect(account_id: str | None) -> Connection:
+        return Connection(
+            api_key=supplies.secrets.stripe_key(),
+            clock=supplies.clock,
+            api_base=loaded.stripe_api_base,
+            patience=Patience(budget_seconds=supplies.patience_seconds),
+            account_id=account_id,
+            client_id=loaded.stripe_client_id,
+        )
+
+    return StripeAccounts(
+        connect,
+        live=loaded.live,
+        provider=lambda account_id: _stripe(replace(supplies, account_id=account_id)),
     )
 
 
@@ -298,6 +329,10 @@ PROVIDERS: Final[Mapping[str, Callable[[Supplies], BillingProvider]]] = {
     "stripe": _stripe,
     "manual": _manual,
 }
+# Those that can act on behalf of accounts which somebody connects.
+CONNECTORS: Final[Mapping[str, Callable[[Supplies], AccountConnector | None]]] = {
+    "stripe": _stripe_accounts,
+}
 
 
 class ConfiguredProviders:
@@ -306,7 +341,7 @@ class ConfiguredProviders:
     def __init__(self, supplies: Supplies) -> None:
         """None is built yet; raises `SettingsError` for a name that no provider has."""
         self._supplies = supplies
-        self._built: dict[str, tuple[str | None, BillingProvider]] = {}
+        self._built: dict[str, tuple[str | None, str | None, BillingProvider]] = {}
         unknown = [name for name in self.names() if name not in PROVIDERS]
         if unknown:
             raise SettingsError(
@@ -321,13 +356,27 @@ class ConfiguredProviders:
         """That provider."""
         if name not in self.names():
             raise BillingNotConfiguredError(f"The environment has no billing provider {name!r}.")
-        # With another key it is built anew: keys rotate while processes live.
+        # With another key, or for another account, it is built anew: both change while processes live.
         key = self._supplies.secrets.stripe_key() if name == "stripe" else None
+        account_id = self._account(name)
         built = self._built.get(name)
-        if built is None or built[0] != key:
-            built = (key, PROVIDERS[name](self._supplies))
+        if built is None or built[:2] != (key, account_id):
+            provider = PROVIDERS[name](replace(self._supplies, account_id=account_id))
+            built = (key, account_id, provider)
             self._built[name] = built
-        return built[1]
+        return built[2]
+
+    def connector(self, name: str) -> AccountConnector | None:
+        """What connects an account of that provider."""
+        if name not in self.names() or name not in CONNECTORS:
+            return None
+        return CONNECTORS[name](self._supplies)
+
+    def _account(self, name: str) -> str | None:
+        loaded = self._supplies.settings
+        if name not in CONNECTORS or loaded.stripe_connect is None:
+            return None
+        return account_in_use(self._supplies.store, name, Connecting(loaded.stripe_connect))
 
 
 class ConfiguredEventReader:

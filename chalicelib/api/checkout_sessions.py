@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from pydantic import Field
@@ -19,7 +19,7 @@ from chalicelib.services.expire_checkout import expire_checkout
 from chalicelib.services.return_from_checkout import return_from_checkout
 from chalicelib.services.start_checkout import start_checkout
 from chalicelib.services.view_subscriptions import get_checkout_session
-from chalicelib.web.pages import checkout_page
+from chalicelib.web.pages import HTML, PAGE_HEADERS, checkout_page
 
 bp = Blueprint(__name__)
 
@@ -131,13 +131,6 @@ class ReturnQuery(Query):
     session_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_]+$")]
 
 
-_HTML: Final = "text/html; charset=utf-8"
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
-
-
 @endpoint(
     bp,
     "GET",
@@ -147,13 +140,13 @@ _PAGE_HEADERS = {
     summary="The page after a payment",
     query=ReturnQuery,
     answer=Text,
-    media_type=_HTML,
+    media_type=HTML,
 )
 def checkout_success(call: Call[NoBody, ReturnQuery]) -> Reply[Text]:
     """Looks at the provider's truth itself, so that access is there even if the webhook is late."""
     is_paid = return_from_checkout(call.ports, call.cause, call.query.session_id)
     page = checkout_page("paid" if is_paid else "processing")
-    return Reply(Text(body=page, media_type=_HTML), headers=_PAGE_HEADERS)
+    return Reply(Text(body=page, media_type=HTML), headers=PAGE_HEADERS)
 
 
 @endpoint(
@@ -164,10 +157,10 @@ def checkout_success(call: Call[NoBody, ReturnQuery]) -> Reply[Text]:
     root=True,
     summary="The page after a payment was given up",
     answer=Text,
-    media_type=_HTML,
+    media_type=HTML,
 )
 def checkout_canceled(call: Call[NoBody, NoQuery]) -> Reply[Text]:
     """Says that nothing was charged."""
     del call
     page = checkout_page("canceled")
-    return Reply(Text(body=page, media_type=_HTML), headers=_PAGE_HEADERS)
+    return Reply(Text(body=page, media_type=HTML), headers=PAGE_HEADERS)

@@ -338,7 +338,8 @@ class ProviderEvent:
     """A verified notification: a hint about whose truth to look at again, never truth itself.
 
     `about_customer`: it can tell of a change of a subscription, an invoice or the customer itself. Whatever else
-    happens at the provider is found by reconciliation, by object state.
+    happens at the provider is found by reconciliation, by object state. `account_id` is the connected account that it
+    happened in, None for the key's own; `ends_connection`: that account's owner ended the connection.
     """
 
     id: str
@@ -349,6 +350,8 @@ class ProviderEvent:
     object_id: str | None
     customer_billing_id: str | None
     about_customer: bool = True
+    account_id: str | None = None
+    ends_connection: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,18 @@ class BillingNotConfiguredError(DomainError):
     code = "billing_not_configured"
 
 
+class InvalidConnectStateError(DomainError):
+    """The way back from connecting an account was used before, has expired, or was never given out."""
+
+    code = "invalid_connect_state"
+
+
+class ConnectRefusedError(DomainError):
+    """The account was not connected: somebody declined, or the provider or this environment does not take it."""
+
+    code = "connect_refused"
+
+
 class ProviderUnavailableError(DomainError):
     """The provider could not answer now: retry after `retry_after_seconds`.
 
@@ -174,6 +186,15 @@ class ProviderUnavailableError(DomainError):
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
         self.definite = definite
+
+
+class BillingNotConnectedError(ProviderUnavailableError):
+    """No account of the billing provider is connected (any more): it is away until somebody connects one."""
+
+    code = "billing_not_connected"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_seconds=60)
 
 
 class ProviderRefusedError(DomainError):

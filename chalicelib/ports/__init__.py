@@ -4,6 +4,7 @@ Most of the domain's types are only named in here, for the type checker: a check
 """
 
 from chalicelib.domain.usage import Counter
+from chalicelib.ports.accounts import AccountConnector
 from chalicelib.ports.billing import (
     BilledCustomers,
     BilledSubscriptions,
@@ -59,6 +60,7 @@ from chalicelib.ports.webhooks import WebhookSender, WebhookSent
 
 __all__ = [
     "Absent",
+    "AccountConnector",
     "AdjustableClock",
     "Anyhow",
     "AtRevision",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.domain.foreign_catalog import ForeignCatalog
     from chalicelib.domain.meters import MeteredUsage, MeterStep, ObservedMeter
     from chalicelib.domain.price_moves import ItemMove, Proration
+    from chalicelib.ports.accounts import AccountConnector
 
 
 class MirroredCatalog(Protocol):
@@ -382,7 +383,16 @@ class Providers(Protocol):
         ...
 
     def get(self, name: str) -> BillingProvider:
-        """That provider; raises `BillingNotConfiguredError` if the environment has none of that name."""
+        """That provider.
+
+        Raises:
+            BillingNotConfiguredError: The environment has none of that name, or no key for it.
+            BillingNotConnectedError: It is worked with on behalf of an account that somebody has to connect first.
+        """
+        ...
+
+    def connector(self, name: str) -> AccountConnector | None:
+        """What connects an account of that provider; None where the environment's key is all that it works with."""
         ...
 
 

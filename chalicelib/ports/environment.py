@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.domain.billing_accounts import Connecting
 from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.request_rates import USUAL_RATE, RequestRate
 from chalicelib.ports.billing import EventReader, Providers
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What an environment is called and may do."""
+    """What an environment is called and may do. `connecting`: on whose behalf it sells; None: its own keys' accounts."""
 
     name: str
     live: bool
@@ -33,6 +34,7 @@ class Environment:
     checkouts_per_minute: int = 5
     request_rate: RequestRate = USUAL_RATE
     browser_origins: tuple[str, ...] = ()
+    connecting: Connecting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing import ProviderEvent
 from chalicelib.domain.billing_events import UNKNOWN_CUSTOMER, BillingEvent, BillingEventStatus
 from chalicelib.domain.errors import (
+    BillingNotConnectedError,
     DomainError,
     NotFoundError,
     ProviderRefusedError,
@@ -14,7 +15,9 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Absent, AtRevision, Message, Ports, Put, QueueName
 from chalicelib.services.audit import entry
+from chalicelib.services.billing_account import account_in_use
 from chalicelib.services.converge_customer import converge_customer
+from chalicelib.services.disconnect_account import notice_revocation
 from chalicelib.services.find_customer import find_customer
 from chalicelib.services.settle_duplicates import settle_soon
 
@@ -28,7 +31,8 @@ def keep_billing_event(
 
     `fetched`: we asked for it ourselves, so that no endpoint of another API version can be behind it.
     """
-    reason = _why_ignored(ports, event, fetched=fetched)
+    quarantined = _why_quarantined(ports, provider, event, fetched=fetched)
+    reason = quarantined or _why_ignored(event)
     now = ports.clock.now()
     kept = BillingEvent(
         provider=provider,
@@ -51,22 +55,43 @@ def keep_billing_event(
         if stored is None:
             raise
         return stored
-    if reason in ("wrong_mode", "wrong_api_version"):
-        # Somebody pointed the wrong endpoint at us: nothing of it may be applied, and somebody has to know.
+    if quarantined:
         ports.monitor.event("billing_event_quarantined", event_id=event.id, reason=reason)
     return kept
 
 
-def _why_ignored(ports: Ports, event: ProviderEvent, *, fetched: bool) -> str | None:
+def _why_quarantined(
+    ports: Ports, provider: str, event: ProviderEvent, *, fetched: bool
+) -> str | None:
+    """Why it is not meant for this environment. Somebody has to know: an endpoint at the provider is a wrong one."""
     if event.live != ports.environment.live:
         return "wrong_mode"
-    if not fetched and event.api_version != ports.environment.billing_api_version:
+    if fetched:
+        return None  # by ourselves, so from the right account and in our version
+    if event.api_version != ports.environment.billing_api_version:
         return "wrong_api_version"
+    if not event.ends_connection and not _is_of_our_account(ports, provider, event):
+        return "wrong_account"
+    return None
+
+
+def _why_ignored(event: ProviderEvent) -> str | None:
+    if event.ends_connection:
+        return "connection_ended"
     if not event.about_customer:
         return "not_about_a_customer"
     if event.customer_billing_id is None:
         return "names_no_customer"
     return None
+
+
+def _is_of_our_account(ports: Ports, provider: str, event: ProviderEvent) -> bool:
+    try:
+        return event.account_id == account_in_use(
+            ports.store, provider, ports.environment.connecting
+        )
+    except BillingNotConnectedError:
+        return False  # the environment works with no account at all
 
 
 def apply_billing_event(
@@ -141,6 +166,8 @@ def receive_billing_event(
 
     Once it is stored nothing is lost: whatever fails after that, the sweep finds the event pending.
     """
+    if event.ends_connection and event.account_id is not None:
+        notice_revocation(ports, cause, provider, event.account_id)
     kept = keep_billing_event(ports, provider, event)
     if kept.status is not BillingEventStatus.PENDING:
         return kept

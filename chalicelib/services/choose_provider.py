@@ -1,10 +1,22 @@
 """Which billing provider does what: chosen by what it is able to do, never by its name."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from chalicelib.domain.billing import CheckoutMode
-from chalicelib.domain.errors import BillingNotConfiguredError, InvalidError, invalid
-from chalicelib.ports import CheckoutProvider, DirectProvider, EmbeddedCheckout, Ports
+from chalicelib.domain.errors import (
+    BillingNotConfiguredError,
+    BillingNotConnectedError,
+    InvalidError,
+    invalid,
+)
+from chalicelib.ports import (
+    BillingProvider,
+    CheckoutProvider,
+    DirectProvider,
+    EmbeddedCheckout,
+    Ports,
+)
 
 
 def choose_seller(ports: Ports, wished: str | None) -> CheckoutProvider | DirectProvider:
@@ -30,7 +42,8 @@ def choose_seller(ports: Ports, wished: str | None) -> CheckoutProvider | Direct
 def choose_checkout(ports: Ports, wished: str | None, mode: CheckoutMode) -> CheckoutProvider:
     """The provider whose checkout is used: the wished one, or the first that has one of this mode."""
     if wished is None:
-        able = tuple(checkout_providers(ports))
+        sellers = map(ports.providers.get, ports.providers.names())
+        able = tuple(one for one in sellers if isinstance(one, CheckoutProvider))
         for provider in able:
             if _offers(provider, mode):
                 return provider
@@ -57,12 +70,11 @@ def _mode_refusal(provider: CheckoutProvider, mode: CheckoutMode) -> InvalidErro
     return invalid("ui_mode", "unsupported", detail)
 
 
-def checkout_providers(ports: Ports) -> Iterator[CheckoutProvider]:
-    """The environment's providers that have a payment page."""
+def within_reach(ports: Ports) -> Iterator[BillingProvider]:
+    """The environment's providers but those that somebody has to connect first: for looking, not for selling."""
     for name in ports.providers.names():
-        provider = ports.providers.get(name)
-        if isinstance(provider, CheckoutProvider):
-            yield provider
+        with suppress(BillingNotConnectedError):
+            yield ports.providers.get(name)
 
 
 def require_known(ports: Ports, wished: str | None) -> None:

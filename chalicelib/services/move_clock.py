@@ -9,6 +9,7 @@ from chalicelib.domain.clock_shift import ClockShift
 from chalicelib.domain.errors import NotFoundError, invalid
 from chalicelib.ports import Absent, AdjustableClock, AtRevision, Ports, ProviderClock, Put
 from chalicelib.services.audit import entry, was_done
+from chalicelib.services.choose_provider import within_reach
 
 _LONGEST: Final = timedelta(days=3660)
 _ENTITY: Final = "test_clock:clock"
@@ -27,11 +28,7 @@ class MovedClock:
 def view_clock(ports: Ports) -> MovedClock:
     """The environment's time; raises `NotFoundError` where it has no test clock."""
     shift = _shift(ports) or ClockShift()
-    following = tuple(
-        name
-        for name in ports.providers.names()
-        if isinstance(ports.providers.get(name), ProviderClock)
-    )
+    following = tuple(one.name for one in within_reach(ports) if isinstance(one, ProviderClock))
     return MovedClock(now=ports.clock.now(), shift_seconds=shift.seconds, providers=following)
 
 
@@ -46,8 +43,7 @@ def move_clock(
     if not was_done(ports, cause, _ENTITY, _MOVED):
         _store(ports, cause, shift, _forward(ports, by_seconds, to))
     now = ports.clock.now()
-    for name in ports.providers.names():
-        provider = ports.providers.get(name)
+    for provider in within_reach(ports):
         if isinstance(provider, ProviderClock):
             provider.advance_clock(now)
     return view_clock(ports)

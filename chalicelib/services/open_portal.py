@@ -5,7 +5,7 @@ from chalicelib.domain.errors import ArchivedError, invalid
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import PortalProvider, Ports
-from chalicelib.services.choose_provider import require_known
+from chalicelib.services.choose_provider import require_known, within_reach
 from chalicelib.services.link_customer import link_customer
 from chalicelib.services.manage_customers import get_customer
 from chalicelib.services.place_order import require_return_url
@@ -36,6 +36,6 @@ def open_portal(
 
 def portal_of(ports: Ports, customer: Customer, wished: str | None = None) -> PortalProvider | None:
     """The provider whose portal the customer would be led to."""
-    names = ports.providers.names() if wished is None else (wished,)
-    able = [one for one in map(ports.providers.get, names) if isinstance(one, PortalProvider)]
+    found = within_reach(ports) if wished is None else (ports.providers.get(wished),)
+    able = [one for one in found if isinstance(one, PortalProvider)]
     return min(able, key=lambda one: customer.billing_id(one.name) is None, default=None)

@@ -54,8 +54,8 @@ def customer_page(ports: Ports, cause: Cause, run: Reconciliation) -> Page:
             if billing_id is None:
                 continue
             compared += 1
-            provider = ports.providers.get(name)
             try:
+                provider = ports.providers.get(name)
                 drifts += _compare(ports, cause, run.policy, provider, customer, billing_id)
             except DomainError as error:
                 kind = (

@@ -19,7 +19,14 @@ from chalicelib.domain.reconciliations import (
 )
 from chalicelib.ports import EventHistory, Ports
 from chalicelib.services.apply_billing_event import apply_billing_event, keep_billing_event
-from chalicelib.services.reconcile_parts import PAGE_SIZE, STUCK, Answering, Page, next_provider
+from chalicelib.services.reconcile_parts import (
+    PAGE_SIZE,
+    STUCK,
+    Answering,
+    Page,
+    next_provider,
+    reached,
+)
 
 # As long as a provider itself goes on trying to deliver; what is older was compared by state when we began.
 _FIRST_LOOK_BACK: Final = timedelta(days=3)
@@ -42,20 +49,17 @@ def events_since(ports: Ports) -> datetime:
 
 def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Page:
     """Some of what the providers say they told us is kept if we never heard of it; the next phase applies it."""
-    able = {
-        name: provider
-        for name in ports.providers.names()
-        if isinstance(provider := ports.providers.get(name), EventHistory)
-    }
+    found, unknown = reached(ports)
+    able = {name: one for name, one in found.items() if isinstance(one, EventHistory)}
     name, inner, following = next_provider(tuple(able), cursor)
     if since is None or name is None:
-        return Page(counts={"events_missed": 0})
+        return Page(counts={"events_missed": 0}, away=unknown)
     answering = Answering(ports)
     try:
         page = able[name].past_events(since, inner)
     except DomainError as error:
         answering.pass_over(f"history:{name}", name, error)
-        return Page(counts={"failed": 1}, cursor=following, away=answering.away)
+        return Page(counts={"failed": 1}, cursor=following, away=(*unknown, *answering.away))
     now = ports.clock.now()
     missed = [
         event for event in reversed(page.events) if ports.store.get(BillingEvent, event.id) is None
@@ -80,6 +84,7 @@ def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Pa
         drifts=tuple(drifts),
         counts={"events_missed": len(drifts)},
         cursor=f"{name}|{page.next_cursor}" if page.next_cursor is not None else following,
+        away=unknown,
     )
 
 

@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Final
 
 from chalicelib.domain.errors import (
+    BillingNotConnectedError,
     DomainError,
     ProviderUnavailableError,
     StoreUnavailableError,
 )
 from chalicelib.domain.reconciliations import Difference, Drift, DriftAction
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.ports import Ports
+from chalicelib.ports import BillingProvider, Ports
 
 PAGE_SIZE: Final = 10
 STUCK: Final = timedelta(minutes=10)
@@ -44,6 +45,11 @@ class Answering:
         """The page goes on without this object there; if it can't go on at all, the error is raised."""
         if isinstance(error, StoreUnavailableError):
             raise error
+        if isinstance(error, BillingNotConnectedError):
+            # It won't be back within the run, which goes on with what else there is.
+            self.away = (*self.away, name)
+            self._ports.monitor.event("reconcile_provider_away", provider=name, code=error.code)
+            return
         # A definite server error is the provider's word on this object; anything else it may say of all of them.
         if isinstance(error, ProviderUnavailableError) and not error.definite:
             self.away = (*self.away, name)
@@ -52,6 +58,18 @@ class Answering:
             self._ports.monitor.event("reconcile_provider_away", provider=name, code=error.code)
             return
         self._ports.monitor.event("reconcile_object_failed", entity=entity, code=error.code)
+
+
+def reached(ports: Ports) -> tuple[dict[str, BillingProvider], tuple[str, ...]]:
+    """The providers by name; and those of which nothing is known, as nobody has connected an account."""
+    found: dict[str, BillingProvider] = {}
+    unknown: list[str] = []
+    for name in ports.providers.names():
+        try:
+            found[name] = ports.providers.get(name)
+        except BillingNotConnectedError:
+            unknown.append(name)
+    return found, tuple(unknown)
 
 
 def next_provider(

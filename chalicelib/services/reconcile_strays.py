@@ -14,25 +14,22 @@ from chalicelib.ports import Ports, SubscriptionListing
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.find_customer import find_customer, linked_customer
 from chalicelib.services.price_owners import owners_of
-from chalicelib.services.reconcile_parts import Answering, Page, next_provider
+from chalicelib.services.reconcile_parts import Answering, Page, next_provider, reached
 
 
 def stray_page(ports: Ports, cause: Cause, cursor: str | None) -> Page:
     """Some of all that providers bill has its customer here, or is reported."""
-    able = {
-        name: provider
-        for name in ports.providers.names()
-        if isinstance(provider := ports.providers.get(name), SubscriptionListing)
-    }
+    found, unknown = reached(ports)
+    able = {name: one for name, one in found.items() if isinstance(one, SubscriptionListing)}
     name, inner, following = next_provider(tuple(able), cursor)
     if name is None:
-        return Page(counts={})
+        return Page(counts={}, away=unknown)
     answering = Answering(ports)
     try:
         page = able[name].live_subscriptions(inner)
     except DomainError as error:
         answering.pass_over(f"strays:{name}", name, error)
-        return Page(counts={"failed": 1}, cursor=following, away=answering.away)
+        return Page(counts={"failed": 1}, cursor=following, away=(*unknown, *answering.away))
     drifts: list[Drift] = []
     failed = 0
     for truth in _strays(ports, name, page.subscriptions):
@@ -45,7 +42,7 @@ def stray_page(ports: Ports, cause: Cause, cursor: str | None) -> Page:
         drifts=tuple(drifts),
         counts={"failed": failed},
         cursor=f"{name}|{page.next_cursor}" if page.next_cursor is not None else following,
-        away=answering.away,
+        away=(*unknown, *answering.away),
     )
 
 

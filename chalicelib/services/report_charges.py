@@ -11,6 +11,7 @@ from typing import Final
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
+    BillingNotConnectedError,
     DomainError,
     NotFoundError,
     ProviderUnavailableError,
@@ -89,6 +90,9 @@ def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:
         provider.report_usage(metered_usage(attempt, billing_id))
     except ProviderUnavailableError as error:
         later = waiting(attempt, ports.clock.now(), error.detail)
+        if isinstance(error, BillingNotConnectedError):
+            # Nobody was told: however long it takes until an account is connected, this try leaves no doubt.
+            later = replace(later, uncertain_since=charge.uncertain_since)
         ports.store.commit(Put(later, AtRevision(number=attempt.revision)))
         raise
     except DomainError as error:

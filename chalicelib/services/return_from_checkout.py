@@ -5,8 +5,8 @@ from chalicelib.domain.billing import CheckoutStatus, ProviderCheckout
 from chalicelib.domain.errors import ProviderRefusedError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.references import Reference, customer_namespace
-from chalicelib.ports import Ports
-from chalicelib.services.choose_provider import checkout_providers
+from chalicelib.ports import CheckoutProvider, Ports
+from chalicelib.services.choose_provider import within_reach
 from chalicelib.services.converge_customer import converge_customer
 
 
@@ -15,7 +15,9 @@ def return_from_checkout(ports: Ports, cause: Cause, checkout_billing_id: str) -
 
     The id comes from a browser: an unknown one is simply not completed, and converging can do no harm.
     """
-    for provider in checkout_providers(ports):
+    for provider in within_reach(ports):
+        if not isinstance(provider, CheckoutProvider):
+            continue
         try:
             checkout = provider.get_checkout(checkout_billing_id)
         except ProviderRefusedError:

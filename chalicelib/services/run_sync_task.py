@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from chalicelib.domain.errors import (
+    BillingNotConnectedError,
     DomainError,
     NotFoundError,
     ProviderRefusedError,
@@ -45,6 +46,9 @@ def run_sync_task(ports: Ports, task_id: str) -> SyncTask:
             continue
         try:
             outcomes.append(_carry(ports, task, name))
+        except BillingNotConnectedError as error:
+            # Nothing to repeat within the hour: the sweep asks again until somebody has connected an account.
+            outcomes.append(_outcome(name, SyncTaskStatus.PENDING, error.detail))
         except DomainError as error:
             outcomes.append(_outcome(name, SyncTaskStatus.PENDING, error.detail))
             again = again or error

@@ -63,10 +63,10 @@ def _upcoming(ports: Ports, subscriptions: tuple[Subscription, ...]) -> tuple[Up
         # After a cancellation that is set nothing regular comes.
         if held.status not in GIVING_ACCESS or held.cancel_at is not None:
             continue
-        provider = ports.providers.get(held.provider)
-        if not isinstance(provider, ChangePreviews):
-            continue
         try:
+            provider = ports.providers.get(held.provider)
+            if not isinstance(provider, ChangePreviews):
+                continue
             preview = provider.preview_moves(
                 held.billing_id, (), proration=Proration.NONE, at_period_end=True
             )

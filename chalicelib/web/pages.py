@@ -1,5 +1,6 @@
-"""The pages around a checkout, for applications that have none of their own."""
+"""Pages of one sentence: around a checkout, for applications that have none, and after connecting Stripe."""
 
+from html import escape
 from typing import Final, Literal
 
 Outcome = Literal["paid", "processing", "canceled"]
@@ -26,12 +27,24 @@ p{margin:0}
 """
 
 
+# The style stands in the page itself; nothing else is loaded, run or sent from it.
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+HTML: Final = "text/html; charset=utf-8"
+
+
 def checkout_page(outcome: Outcome) -> str:
     """A whole HTML page that says what happened."""
-    title, text = _TEXTS[outcome]
+    return sentence_page(*_TEXTS[outcome])
+
+
+def sentence_page(title: str, text: str) -> str:
+    """A whole HTML page with a title and a sentence."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{title}</h1><p>{text}</p></main></body></html>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p></main></body></html>\n"
     )

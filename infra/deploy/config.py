@@ -72,6 +72,11 @@ class StageConfig:
         named = self.variables.get("PAYGRADE_BILLING_PROVIDERS")
         return "STRIPE_SECRET_KEY" in self.variables and (named is None or "stripe" in named)
 
+    @property
+    def connects_accounts(self) -> bool:
+        """Whether its Stripe key is a platform's, which works on behalf of an account that somebody connects."""
+        return "STRIPE_CONNECT_CLIENT_ID" in self.variables
+
     def write_address(self, project: Path, url: str) -> None:
         """The project's configuration gives the functions of this stage their address."""
         path = project / ".chalice" / "config.json"

@@ -156,6 +156,12 @@ class Deployment:
         requests_per_address(self._config.variables)
         if not self._config.has_stripe:
             return
+        if self._config.variables.get("PAYGRADE_STRIPE_CONNECT") == "optional":
+            raise DeployError(
+                "PAYGRADE_STRIPE_CONNECT is 'optional': that is for the local stack. A deployed stage has one webhook"
+                " endpoint, for its key's own account or for connected ones: leave it out.",
+                code="bad_setting",
+            )
         key = self._secrets.read(STRIPE_KEY)
         if key is None:
             raise DeployError(

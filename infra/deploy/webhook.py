@@ -7,7 +7,7 @@ from typing import Any, Final
 import stripe
 from stripe.params import WebhookEndpointCreateParams
 
-from chalicelib.adapters.billing.stripe.events import ABOUT_CUSTOMERS
+from chalicelib.adapters.billing.stripe.events import ABOUT_CUSTOMERS, DEAUTHORIZED
 from chalicelib.settings import STRIPE_API_BASE, STRIPE_API_VERSION, webhook_secrets
 from infra.deploy.aws import Aws
 from infra.deploy.config import StageConfig
@@ -18,22 +18,26 @@ PATH: Final = "/v1/webhooks/stripe"
 MARK: Final = "paygrade_environment"
 
 
-def event_types() -> list[str]:
-    """Every event that Stripe knows and that can change what a customer has."""
+def event_types(*, connect: bool = False) -> list[str]:
+    """Every event that Stripe knows and that can change what a customer has; of an account also that it left us."""
     listed = WebhookEndpointCreateParams.__annotations__["enabled_events"]
     (literal,) = typing.get_args(listed)
-    return sorted(one for one in typing.get_args(literal) if one.startswith(ABOUT_CUSTOMERS))
+    wanted = {one for one in typing.get_args(literal) if one.startswith(ABOUT_CUSTOMERS)}
+    return sorted(wanted | {DEAUTHORIZED} if connect else wanted)
 
 
 class Webhook:
-    """The endpoint of one stage."""
+    """The endpoint of one stage: for the key's own account or, with `connect`, for what happens in connected ones."""
 
-    def __init__(self, key: str, secrets: Secrets, *, stage: str, api_base: str) -> None:
+    def __init__(
+        self, key: str, secrets: Secrets, *, stage: str, api_base: str, connect: bool = False
+    ) -> None:
         """No request is made."""
         client = stripe.StripeClient(key, base_addresses={"api": api_base}, max_network_retries=2)
         self._endpoints = client.v1.webhook_endpoints
         self._secrets = secrets
         self._stage = stage
+        self._connect = connect
 
     def register(self, url: str) -> list[str]:
         """Stripe delivers our events to the URL, and their secret is kept; what was changed for that.
@@ -74,7 +78,7 @@ class Webhook:
         if kept is None or text is None:
             return [*self._make(address, text), *self._remove(ours)]
         changed = self._remove([one for one in ours if one.id != kept.id])
-        wanted = event_types()
+        wanted = event_types(connect=self._connect)
         if set(kept.enabled_events) != set(wanted) or kept.status != "enabled":
             changes: Any = {"enabled_events": wanted, "disabled": False}
             self._endpoints.update(kept.id, changes)
@@ -85,10 +89,12 @@ class Webhook:
         wanted: Any = {
             "url": address,
             "api_version": STRIPE_API_VERSION,
-            "enabled_events": event_types(),
+            "enabled_events": event_types(connect=self._connect),
             "description": f"Paygrade ({self._stage})",
             "metadata": {MARK: self._stage},
         }
+        if self._connect:
+            wanted["connect"] = True
         made = self._endpoints.create(wanted)
         if not made.secret:
             raise DeployError(f"Stripe made {made.id} without telling its secret.")
@@ -110,7 +116,10 @@ class Webhook:
         return bool(metadata.get(MARK) == self._stage)
 
     def _is_current(self, endpoint: Any, address: str) -> bool:
-        return bool(endpoint.url == address and endpoint.api_version == STRIPE_API_VERSION)
+        # Stripe names the platform's application where an endpoint is for connected accounts; that can't be changed.
+        is_connect = endpoint.application is not None
+        is_right = endpoint.url == address and endpoint.api_version == STRIPE_API_VERSION
+        return bool(is_right and is_connect is self._connect)
 
 
 def of_stage(aws: Aws, config: StageConfig) -> Webhook | None:
@@ -120,4 +129,10 @@ def of_stage(aws: Aws, config: StageConfig) -> Webhook | None:
     if key is None:
         return None
     api_base = config.variables.get("STRIPE_API_BASE", STRIPE_API_BASE)
-    return Webhook(key, secrets, stage=aws.place.stage, api_base=api_base)
+    return Webhook(
+        key,
+        secrets,
+        stage=aws.place.stage,
+        api_base=api_base,
+        connect=config.connects_accounts,
+    )

@@ -38,11 +38,14 @@ def stand_in(state_file: Path, port: int, api_url: str) -> Iterator[Billing]:
     """
     # Imported late: with a key of the user's own it is never needed.
     from infra.local.stripe_stand_in import StandIn  # noqa: PLC0415
+    from infra.local.stripe_stand_in.account import CLIENT_ID  # noqa: PLC0415
     from infra.local.stripe_stand_in.server import PortInUseError, StandInServer  # noqa: PLC0415
 
     account = StandIn(state_file)
     try:
-        secret = account.register_webhook(f"{api_url}{WEBHOOK_PATH}")
+        address = f"{api_url}{WEBHOOK_PATH}"
+        secret = account.register_webhook(address)
+        account.register_webhook(address, secret, connect=True)
         _forget_former_apis(account, api_url)
         server = StandInServer(account, port=port)
         try:
@@ -57,6 +60,9 @@ def stand_in(state_file: Path, port: int, api_url: str) -> Iterator[Billing]:
                     "STRIPE_SECRET_KEY": STAND_IN_KEY,
                     "STRIPE_API_BASE": server.url,
                     "STRIPE_WEBHOOK_SECRETS": secret,
+                    "STRIPE_CONNECT_CLIENT_ID": CLIENT_ID,
+                    # It sells at once, on the stand-in's own account, and an account can be connected.
+                    "PAYGRADE_STRIPE_CONNECT": "optional",
                 },
             )
         finally:

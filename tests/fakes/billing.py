@@ -36,6 +36,7 @@ from chalicelib.domain.billing import (
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     BillingNotConfiguredError,
+    BillingNotConnectedError,
     ProviderRefusedError,
     ProviderUnavailableError,
 )
@@ -43,7 +44,7 @@ from chalicelib.domain.foreign_catalog import ForeignCatalog
 from chalicelib.domain.meters import CreateMeter, MeteredUsage, MeterStep, ObservedMeter
 from chalicelib.domain.prices import BillingPeriod, Price
 from chalicelib.domain.subscriptions import ENDED, SubscriptionStatus
-from chalicelib.ports import BillingProvider, Clock
+from chalicelib.ports import AccountConnector, BillingProvider, Clock
 
 
 class When(StrEnum):
@@ -681,15 +682,22 @@ class FakeProviders:
     """The environment's providers, in this order. None at all by default."""
 
     providers: Sequence[BillingProvider] = ()
+    connectors: Mapping[str, AccountConnector] = field(default_factory=dict)
+    unconnected: Sequence[str] = ()
 
     def names(self) -> Sequence[str]:
         return tuple(provider.name for provider in self.providers)
 
     def get(self, name: str) -> BillingProvider:
+        if name in self.unconnected:
+            raise BillingNotConnectedError("Nobody has connected an account.")
         for provider in self.providers:
             if provider.name == name:
                 return provider
         raise BillingNotConfiguredError(f"There is no billing provider {name!r}.")
+
+    def connector(self, name: str) -> AccountConnector | None:
+        return self.connectors.get(name)
 
 
 def _missing(kind: str, billing_id: str) -> ProviderRefusedError:

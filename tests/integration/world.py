@@ -10,12 +10,14 @@ from chalicelib.adapters.billing.stripe.events import StripeEventReader
 from chalicelib.adapters.billing.stripe.provider import StripeProvider
 from chalicelib.adapters.billing.stripe.throttle import Throttle
 from chalicelib.adapters.billing.stripe.version import API_VERSION
+from chalicelib.domain.billing_accounts import Connecting
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.plain import plain
-from chalicelib.ports import CheckoutProvider, QueueName
+from chalicelib.ports import AccountConnector, CheckoutProvider, QueueName
 from infra.local.signer import LocalSigner
 from infra.local.stripe_stand_in import Request, StandIn, request_log
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY, InProcessClient
+from tests.fakes.accounts import FakeConnector
 from tests.fakes.billing import FakeBillingProvider
 from tests.fakes.store import InMemoryStore
 from tests.integration.gateway import NO_HEADERS, gateway_event, invoke
@@ -30,6 +32,7 @@ class OneProvider:
     """The `Providers` of an environment that has just this one."""
 
     provider: CheckoutProvider
+    accounts: AccountConnector | None = None
 
     def names(self) -> Sequence[str]:
         return (self.provider.name,)
@@ -37,6 +40,10 @@ class OneProvider:
     def get(self, name: str) -> CheckoutProvider:
         assert name == self.provider.name
         return self.provider
+
+    def connector(self, name: str) -> AccountConnector | None:
+        assert name == self.provider.name
+        return self.accounts
 
     def checkout(self) -> CheckoutProvider:
         return self.provider
@@ -48,14 +55,20 @@ class Deployment(World):
 
     secrets: tuple[str, ...] = (SECRET,)
     fake: FakeBillingProvider = field(init=False)
+    accounts: FakeConnector = field(init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.fake = FakeBillingProvider(self.clock)
+        self.accounts = FakeConnector(lambda _: self.fake)
         self.ports = replace(
             self.ports,
-            environment=replace(self.ports.environment, billing_api_version=API_VERSION),
-            providers=OneProvider(self.fake),
+            environment=replace(
+                self.ports.environment,
+                billing_api_version=API_VERSION,
+                connecting=Connecting.OPTIONAL,
+            ),
+            providers=OneProvider(self.fake, self.accounts),
             billing_events=StripeEventReader(self.secrets, self.clock),
             signer=LocalSigner(),
         )

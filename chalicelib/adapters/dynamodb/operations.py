@@ -8,6 +8,7 @@ from chalicelib.adapters.dynamodb.keys import API_KEY_PARTITION, API_KEY_SORT, T
 from chalicelib.adapters.dynamodb.layout import Index, Layout
 from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.audit_log import AuditEntry
+from chalicelib.domain.billing_accounts import BillingAccount, ConnectAttempt
 from chalicelib.domain.billing_events import BillingEvent
 from chalicelib.domain.clock_shift import ClockShift
 from chalicelib.domain.customer_timers import CustomerTimer
@@ -163,6 +164,19 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     ClockShift: Layout(
         kind="clock_shift", table=_T, partition="CLOCK", sort="CLOCK", in_partition=1, in_sort=0
+    ),
+    BillingAccount: Layout(
+        kind="billing_account", table=_T, partition="ACCOUNT", sort="A", in_partition=1, in_sort=0
+    ),
+    ConnectAttempt: Layout(
+        kind="connect_attempt",
+        table=_T,
+        partition="CONNECT",
+        sort="C",
+        in_partition=1,
+        in_sort=0,
+        expires_at=lambda attempt: attempt.expires_at,
+        hides_expired=True,
     ),
     DuePublication: Layout(
         kind="due_publication", table=_T, partition="DUE", sort="AT", in_partition=0, in_sort=3

@@ -128,6 +128,13 @@ def on_key(deployment: Deployment) -> tuple[str, Any]:
     return f"api_keys/{made['id']}", None
 
 
+def on_connected_account(deployment: Deployment) -> tuple[str, Any]:
+    state = send(deployment, "GET", "integrations/stripe/connect")["state"]
+    deployment.accounts.codes["ac_1"] = "acct_1"
+    send(deployment, "GET", f"integrations/stripe/callback?state={state}&code=ac_1")
+    return "integrations/stripe", None
+
+
 def first_reconciliation(deployment: Deployment) -> tuple[str, Any]:
     for one in deployment.store.all(Reconciliation):  # of one that is under way no second is made
         del deployment.store.records[Reconciliation, one.identity]
@@ -280,6 +287,7 @@ CASES: Final[dict[str, Call]] = {
     "POST /v1/webhook_endpoints/{endpoint_id}/rotate_secret": on_endpoint("/rotate_secret"),
     "POST /v1/webhook_endpoints/{endpoint_id}/test": on_endpoint("/test"),
     "POST /v1/outbound_events/{event_id}/replay": on_outbound_event,
+    "DELETE /v1/integrations/stripe": on_connected_account,
     "POST /v1/api_keys": plain_case("api_keys", {"name": "k"}),
     "DELETE /v1/api_keys/{key_id}": on_key,
 }

@@ -26,6 +26,7 @@ class Shop:
     secrets: Secrets
     stripe: StandIn
     forget: Any
+    server_url: str
 
     def endpoints(self) -> list[dict[str, Any]]:
         return [
@@ -54,6 +55,7 @@ def shop(session: boto3.Session) -> Iterator[Shop]:
         secrets,
         server.stand_in,
         lambda: session.client("ssm").delete_parameter(Name=f"/paygrade/{stage}/{WEBHOOK_SECRETS}"),
+        server.url,
     )
     server.stop()
     server.stand_in.close()
@@ -143,3 +145,22 @@ def test_secret_that_the_functions_would_refuse_is_never_kept(
         shop.secrets.write(name, text)
     assert not text.strip() or text not in str(refused.value)
     assert shop.secrets.read(name) is None
+
+
+def test_endpoint_of_a_platform_is_for_connected_accounts_and_hears_of_their_end(
+    shop: Shop,
+) -> None:
+    own = shop.webhook
+    platform = Webhook(KEY, shop.secrets, stage=own._stage, api_base=shop.server_url, connect=True)
+    own.register(URL)
+    (before,) = shop.endpoints()
+    assert platform.register(URL)
+    (endpoint,) = shop.endpoints()  # of the one kind or the other: that can't be changed
+    assert endpoint["id"] != before["id"]
+    assert endpoint["application"] is not None
+    assert set(endpoint["enabled_events"]) == {*event_types(), "account.application.deauthorized"}
+    assert len(shop.kept()) == 2
+    assert platform.register(URL) == []
+    assert own.register(URL)
+    (again,) = shop.endpoints()
+    assert again["application"] is None

@@ -69,7 +69,7 @@ ACCEPTED: Final = {
     "unicode-unescaped": signed(
         json.dumps(event(note="héllo, 世界 🎉"), ensure_ascii=False).encode()
     ),
-    "unknown-fields": signed(event(context="acct_1", account="acct_1", extra={"a": [1, 2]})),
+    "unknown-fields": signed(event(context="acct_1", extra={"a": [1, 2]})),
     "customer-expanded": signed(
         event(
             data={
@@ -212,3 +212,13 @@ def test_webhook_event_is_kept_without_its_payload(deployment: Deployment) -> No
     everything = repr(dump(deployment.store)) + repr(deployment.monitor.events)
     assert "person@example.com" not in everything
     assert "4242424242424242" not in everything
+
+
+def test_webhook_event_of_a_connected_account_is_not_for_an_environment_with_its_own_key(
+    deployment: Deployment,
+) -> None:
+    answer = signed(event(account="acct_1")).to(deployment)
+    assert (answer.status, answer.json["status"]) == (200, "ignored")
+    [kept] = deployment.store.all(BillingEvent)
+    assert kept.reason == "wrong_account"
+    assert deployment.fake.calls == []

@@ -1,10 +1,15 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.entitlements import ResetAnchor, ResetPeriod
-from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
+from chalicelib.domain.errors import (
+    BillingNotConnectedError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
 from chalicelib.domain.features import Aggregation, FeatureType, Meter, UsageKind
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.prices import PriceModel
@@ -15,7 +20,7 @@ from chalicelib.services.report_charges import report_charges, retry_charge
 from chalicelib.services.report_usage import UpdateBehavior
 from chalicelib.services.reserve import commit_reservation, reserve
 from tests.factories import ACME, a_feature, a_limit, a_price
-from tests.fakes.billing import When
+from tests.fakes.billing import FakeProviders, When
 from tests.fakes.crashes import KilledError, Steps, every_crash, every_fault
 from tests.fakes.stripe_shop import StripeShop
 from tests.fakes.system import START
@@ -280,3 +285,33 @@ def test_two_sweeps_at_once_tell_each_charge_once() -> None:
     report_charges(world.ports)
     assert sum(call.method == "report_usage" for call in world.billing.calls) == 1
     assert told(world) == [3]
+
+
+def test_usage_waits_for_as_long_as_nobody_has_connected_an_account() -> None:
+    """Nothing was told, so that even after days there is no doubt whether it is counted there."""
+    world = a_payer()
+    report(world, 3)
+    connected = world.ports.providers
+    world.ports = replace(
+        world.ports, providers=FakeProviders([world.billing], unconnected=("stripe",))
+    )
+    for _ in range(12):
+        assert report_charges(world.ports) == 0
+        world.clock.advance(hours=6)
+    assert charges(world) == [(ChargeStatus.PENDING, 3)]
+    assert not world.monitor.named("usage_charge_failed")
+    world.ports = replace(world.ports, providers=connected)
+    assert report_charges(world.ports) == 1
+    assert told(world) == [3]
+
+
+def test_usage_that_was_perhaps_told_before_the_connection_ended_stays_in_doubt() -> None:
+    world = a_payer()
+    report(world, 3)
+    world.billing.fail("report_usage", ProviderUnavailableError("Timed out."), when=When.AFTER)
+    report_charges(world.ports)
+    world.billing.fail("report_usage", BillingNotConnectedError("Ended there."), times=99)
+    for _ in range(6):
+        world.clock.advance(hours=6)
+        report_charges(world.ports)
+    assert charges(world) == [(ChargeStatus.FAILED, 3)]

@@ -10,6 +10,7 @@ from chalicelib.domain.billing import CheckoutStatus, SyncStatus
 from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.errors import (
     BillingNotConfiguredError,
+    BillingNotConnectedError,
     BusyError,
     InvalidError,
     ProviderRefusedError,
@@ -35,6 +36,7 @@ from chalicelib.services.return_from_checkout import return_from_checkout
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.start_checkout import start_checkout
 from chalicelib.services.view_packages import show
+from chalicelib.services.view_portal import view_portal
 from tests.factories import ACME, a_price, a_value
 from tests.fakes.billing import FakeBillingProvider, FakeDirectProvider, FakeProviders, When
 from tests.fakes.crashes import every_crash
@@ -58,8 +60,9 @@ class Business(World):
         self.offline.on_call = lambda call: self.billing.on_call and self.billing.on_call(call)
         self.configure(self.billing, self.offline)
 
-    def configure(self, *providers: BillingProvider) -> None:
-        self.ports = replace(self.ports, providers=FakeProviders(providers))
+    def configure(self, *providers: BillingProvider, unconnected: tuple[str, ...] = ()) -> None:
+        found = FakeProviders(providers, unconnected=unconnected)
+        self.ports = replace(self.ports, providers=found)
 
     def link_at(self, provider: str) -> CatalogLink | None:
         return self.store.get(CatalogLink, PackageKind.PLAN, "pro", provider)
@@ -476,3 +479,74 @@ def test_provider_configured_later_gets_what_was_published_before() -> None:
     assert drift.ours == {"provider": "offline", "version": 1}
     assert status_at(world, "offline") is SyncStatus.SYNCED
     assert reconcile(world).drifts == ()
+
+
+# --- a provider that somebody has to connect first ------------------------------------------------------------
+
+
+def unconnected() -> Business:
+    """Two customers, billed by each provider; then the account of one is not connected any more."""
+    world = subscribed_twice()
+    world.configure(world.billing, world.offline, unconnected=("acmepay",))
+    return world
+
+
+def test_reconciliation_goes_on_without_a_provider_that_is_not_connected_and_says_so() -> None:
+    world = unconnected()
+    world.offline.edit_product(KEY, name="Hacked")
+    [held] = world.offline.subscriptions
+    world.offline.cancel(held)
+    run = reconcile(world)
+    assert run.status is ReconciliationStatus.FAILED
+    assert run.error == "Not everything was compared with acmepay."
+    assert sorted(drift.kind for drift in run.drifts) == [
+        DriftKind.PRODUCT_CHANGED,
+        DriftKind.SUBSCRIPTION_STATUS,
+    ]
+    # What it holds is not known, so what was bought there stays.
+    assert world.check("sso").decision.has_access
+    assert not world.check("sso", customer_id="globex").decision.has_access
+
+
+def test_reconciliation_with_nobody_connected_comes_to_its_end() -> None:
+    """Breaking off would only fill the dead letters, once an hour."""
+    world = selling()
+    world.buy("pro")
+    world.converge()
+    world.configure(world.billing, unconnected=("acmepay",))
+    run = reconcile(world)
+    assert run.status is ReconciliationStatus.FAILED
+    assert run.error == "Not everything was compared with acmepay."
+    assert run.drifts == ()
+    world.configure(world.billing)
+    assert reconcile(world).status is ReconciliationStatus.SUCCEEDED
+
+
+def test_order_goes_to_nobody_else_while_the_seller_is_not_connected() -> None:
+    world = selling()
+    world.configure(world.billing, world.offline, unconnected=("acmepay",))
+    with pytest.raises(BillingNotConnectedError):
+        provision(world)
+    assert world.subscriptions() == ()
+    assert provision(world, "op_2", billing_provider="offline").subscription is not None
+
+
+def test_what_only_looks_passes_over_a_provider_that_is_not_connected() -> None:
+    world = unconnected()
+    view = view_portal(world.ports, CustomerId(ACME), with_invoices=True)
+    assert [held.provider for held in view.subscriptions] == ["acmepay"]
+    assert (view.provider, view.upcoming) == (None, ())
+    assert not return_from_checkout(world.ports, a_cause(), "cs_1")
+
+
+def test_sync_task_waits_for_the_connection_and_the_other_provider_does_not() -> None:
+    world = a_business()
+    world.configure(world.billing, world.offline, unconnected=("acmepay",))
+    task = run(world)
+    assert outcomes(task) == {
+        "acmepay": (SyncTaskStatus.PENDING, "Nobody has connected an account."),
+        "offline": (SyncTaskStatus.SUCCEEDED, None),
+    }
+    assert task.status is SyncTaskStatus.PENDING
+    world.configure(world.billing, world.offline)
+    assert run(world).status is SyncTaskStatus.SUCCEEDED

@@ -17,6 +17,7 @@ S = TypeVar("S", bound=stripe.StripeObject)
 Benignity = Callable[[stripe.StripeError], bool]
 
 STRIPE_API_BASE: Final = stripe.DEFAULT_API_BASE
+STRIPE_CONNECT_BASE: Final = stripe.DEFAULT_CONNECT_API_BASE
 PAGE_SIZE: Final = 100
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
@@ -50,7 +51,7 @@ def _never(_: stripe.StripeError) -> bool:
 
 
 class Connection:
-    """One environment's access to one Stripe account."""
+    """One environment's access to one Stripe account: the key's own, or a connected one on whose behalf it acts."""
 
     def __init__(
         self,
@@ -61,20 +62,29 @@ class Connection:
         http_client: stripe.HTTPClient | None = None,
         throttle: Throttle | None = None,
         patience: Patience | None = None,
+        account_id: str | None = None,
+        client_id: str | None = None,
     ) -> None:
+        # Stripe serves OAuth from another host; whoever stands in for Stripe serves both.
+        connect_base = STRIPE_CONNECT_BASE if api_base == STRIPE_API_BASE else api_base
         client = stripe.StripeClient(
             api_key,
-            base_addresses={"api": api_base},
+            stripe_account=account_id,  # goes with every call: no caller can forget it
+            client_id=client_id,
+            base_addresses={"api": api_base, "connect": connect_base},
             max_network_retries=0,  # its own retries skip 429 and know nothing of our budget
             http_client=http_client
             or stripe.RequestsClient(timeout=(_CONNECT_SECONDS, _READ_SECONDS)),
         )
         self.v1 = client.v1
+        self.oauth = client.oauth
         self.clock = clock
         self._throttle = throttle or Throttle(clock)
         self._patience = patience or Patience()
         is_live = api_key.startswith(("sk_live_", "rk_live_"))
-        dashboard = "https://dashboard.stripe.com" + ("" if is_live else "/test")
+        dashboard = "/".join(
+            ("https://dashboard.stripe.com", *filter(None, (account_id, "" if is_live else "test")))
+        )
         self._pages = dashboard if api_base == STRIPE_API_BASE else api_base.rstrip("/")
 
     def page_url(self, path: str) -> str:
@@ -87,6 +97,14 @@ class Connection:
         A repetition sends the same bytes under the same key.
         """
         return self._run(endpoint, effect, request, _never)
+
+    def once(self, endpoint: str, request: Callable[[], T]) -> T:
+        """The request's answer, asked for one time: for what a second try would undo."""
+        self._throttle.wait_for(endpoint)
+        try:
+            return request()
+        except stripe.StripeError as error:
+            raise verdict_on(error, Effect.SET).error from None
 
     def attempt(
         self,

@@ -14,7 +14,12 @@ from typing import Any, Final
 
 import stripe
 
-from chalicelib.domain.errors import DomainError, ProviderRefusedError, ProviderUnavailableError
+from chalicelib.domain.errors import (
+    BillingNotConnectedError,
+    DomainError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
 
 _SECRET: Final = re.compile(r"\b(sk|rk|pk|whsec)_[A-Za-z0-9_*]+")
 _MAX_DETAIL: Final = 300
@@ -39,6 +44,7 @@ class Benign(StrEnum):
     MISSING = "resource_missing"  # looked up by id: there is none
     EXISTS = "resource_already_exists"  # created under an id of ours: look at what is there
     REPORTED = "duplicate_meter_event"  # usage reported under an id that Stripe has: it is counted
+    NOT_CONNECTED = "account_invalid"  # asked for a connected account: its owner has ended that
     NOT_OPEN = "not_open"  # a checkout to expire was paid or had expired before: look at it
 
 
@@ -85,12 +91,21 @@ def verdict_on(error: stripe.StripeError, effect: Effect) -> Verdict:
     if is_benign(error, Benign.MISSING, "starting_after"):
         # The last object of a page was deleted before the next one was asked for.
         return Verdict(ProviderUnavailableError("Stripe's list changed while it was read."))
-    refused = ProviderRefusedError(_detail(error, "refused"), provider_code=code_of(error))
-    return Verdict(refused, Reason.FAILED if should_retry else None)
+    return Verdict(_refused(error), Reason.FAILED if should_retry else None)
+
+
+def _refused(error: stripe.StripeError) -> DomainError:
+    detail = _detail(error, "refused")
+    if is_benign(error, Benign.NOT_CONNECTED):
+        # No fault of the request: it is taken again once the account is connected again.
+        return BillingNotConnectedError(detail)
+    return ProviderRefusedError(detail, provider_code=code_of(error))
 
 
 def is_benign(error: stripe.StripeError, kind: Benign, param: str | None = None) -> bool:
     """Whether this refusal is the expected one. `param`: it must be about this parameter."""
+    if kind is Benign.NOT_CONNECTED:
+        return isinstance(error, stripe.PermissionError) and code_of(error) == kind
     if not isinstance(error, stripe.InvalidRequestError):
         return False
     if kind is Benign.NOT_OPEN:

@@ -27,6 +27,8 @@ _API_VERSION: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 # Of events that can change a subscription, an invoice or the customer itself.
 ABOUT_CUSTOMERS: Final = ("checkout.session.", "customer.", "invoice.", "charge.", "refund.")
+# Of a connected account, when its owner ends the connection: https://docs.stripe.com/connect/webhooks.
+DEAUTHORIZED: Final = "account.application.deauthorized"
 
 # A string (brackets inside it do not nest; one left open runs to the end) or a bracket.
 _NESTING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
@@ -91,6 +93,7 @@ def event_of(value: Mapping[str, Any]) -> ProviderEvent:
     live = value.get("livemode")
     created = value.get("created")
     api_version = value.get("api_version")
+    account_id = value.get("account")
     if (
         value.get("object") != "event"
         or not isinstance(subject, dict)
@@ -98,6 +101,7 @@ def event_of(value: Mapping[str, Any]) -> ProviderEvent:
         or not isinstance(created, int)
         or isinstance(created, bool)
         or not 0 <= created <= _LAST_SECOND
+        or not (account_id is None or _is(_OBJECT_ID, account_id))
         or not (api_version is None or _is(_API_VERSION, api_version))
         or not _is(_EVENT_ID, value.get("id"))
         or not _is(_EVENT_TYPE, value.get("type"))
@@ -112,6 +116,8 @@ def event_of(value: Mapping[str, Any]) -> ProviderEvent:
         object_id=_id_of(subject),
         customer_billing_id=_customer_of(subject),
         about_customer=value["type"].startswith(ABOUT_CUSTOMERS),
+        account_id=account_id,
+        ends_connection=value["type"] == DEAUTHORIZED,
     )
 
 

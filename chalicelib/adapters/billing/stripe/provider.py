@@ -58,8 +58,12 @@ class StripeProvider:
         http_client: stripe.HTTPClient | None = None,
         throttle: Throttle | None = None,
         patience: Patience | None = None,
+        account_id: str | None = None,
     ) -> None:
-        """No request is made. `api_base` may be another server that speaks Stripe's API."""
+        """No request is made. `api_base` may be another server that speaks Stripe's API.
+
+        With `account_id` everything is done on behalf of that connected account.
+        """
         connection = Connection(
             api_key=api_key,
             api_base=api_base,
@@ -67,6 +71,7 @@ class StripeProvider:
             http_client=http_client,
             throttle=throttle,
             patience=patience,
+            account_id=account_id,
         )
         self.api_base = api_base
         self._meters = StripeMeters(connection)

@@ -40,6 +40,8 @@ class Sent:
     params: Mapping[str, str]
     key: str | None
     body: str
+    host: str = ""
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class ScriptedHttp(stripe.HTTPClient):
         body = post_data or parts.query
         params = dict(parse_qsl(body, keep_blank_values=True))
         key = (headers or {}).get("Idempotency-Key")
-        self.sent.append(Sent(method.upper(), parts.path, params, key, body))
+        account = (headers or {}).get("Stripe-Account")
+        self.sent.append(Sent(method.upper(), parts.path, params, key, body, parts.netloc, account))
         assert self.answers, f"unexpected request {method} {url}"
         answer = self.answers.pop(0)
         if isinstance(answer, stripe.APIConnectionError):

@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 
 from chalicelib.adapters.billing.stripe.errors import Benign
-from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
+from chalicelib.domain.errors import (
+    BillingNotConnectedError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
 from chalicelib.domain.meters import MeteredUsage
 from tests.fakes.system import START
 from tests.unit.adapters.stripe.scripted import (
@@ -45,6 +49,14 @@ CAPTURED: dict[Benign, Answer] = {
         code="duplicate_meter_event",
         message="An event already exists with identifier chg_1.",
         param="identifier",
+    ),
+    # As remembered, not captured: no platform with a connected account was at hand.
+    Benign.NOT_CONNECTED: refusal(
+        403,
+        code="account_invalid",
+        doc_url="https://docs.stripe.com/error-codes/account-invalid",
+        message="The provided key 'sk_test_****' does not have access to account 'acct_1' (or that account does not"
+        " exist). Application access may have been revoked.",
     ),
     Benign.NOT_OPEN: refusal(
         400,
@@ -91,6 +103,14 @@ def test_usage_that_is_there_already_is_reported() -> None:
     ):
         with pytest.raises(ProviderRefusedError):
             report(script(answer))
+
+
+def test_account_that_is_not_connected_is_no_fault_of_the_request() -> None:
+    played = script(CAPTURED[Benign.NOT_CONNECTED])
+    with pytest.raises(BillingNotConnectedError, match="account_invalid") as refused:
+        create(played)
+    assert len(played.sent) == 1
+    assert "sk_test" not in refused.value.detail
 
 
 @pytest.mark.parametrize("kind", [Benign.EXISTS, Benign.NOT_OPEN, Benign.REPORTED])
