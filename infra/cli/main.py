@@ -16,6 +16,7 @@ from infra.cli import (
     package,
     reconcile,
     stage,
+    stripe_account,
 )
 from infra.cli.connection import Wanted
 from infra.cli.session import PANEL, AsJson, StateDir
@@ -34,6 +35,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(customers.app, name="customers")
 app.add_typer(migrations.app, name="migrations")
 app.add_typer(audit.app, name="audit")
+app.add_typer(stripe_account.app, name="stripe")
 app.command("reconcile")(reconcile.reconcile)
 app.command("package")(package.package)
 app.command("deploy")(deploy.deploy)
