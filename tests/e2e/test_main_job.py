@@ -67,9 +67,11 @@ def pay(stripe: httpx.Client, session: str, outcome: str) -> None:
     assert paid.status_code < 500, paid.text
 
 
-def subscribe(api: httpx.Client, stripe: httpx.Client, customer: str) -> dict[str, Any]:
+def subscribe(
+    api: httpx.Client, stripe: httpx.Client, customer: str, plan: str = "team"
+) -> dict[str, Any]:
     create_customer(api, customer)
-    pay(stripe, ask_for_payment(api, customer), "paid")
+    pay(stripe, ask_for_payment(api, customer, plan), "paid")
     eventually(lambda: check(api, customer, "sso")["has_access"])
     (held,) = api.get("/subscriptions", params={"customer_id": customer}).json()["data"]
     found: dict[str, Any] = held
