@@ -49,7 +49,7 @@ def _patiently(url: str, body: bytes | None, patience_seconds: float) -> tuple[i
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            with urlopen(Request(url, data=body), timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  # nosec B310 -- http(s) alone, see above
+            with urlopen(Request(url, data=body), timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310  # nosec B310  # http(s) alone, see above
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             answered = error.code, error.read().decode(errors="replace")

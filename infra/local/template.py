@@ -58,7 +58,9 @@ class Template:
     @classmethod
     def load(cls, parameters: Mapping[str, str], path: Path = TEMPLATE_PATH) -> "Template":
         """The template of this checkout."""
-        return cls(yaml.load(path.read_text(), _Loader), parameters)  # noqa: S506  # nosec B506 -- a SafeLoader
+        text = path.read_text()
+        document = yaml.load(text, _Loader)  # noqa: S506  # nosec B506  # a SafeLoader
+        return cls(document, parameters)
 
     def resources(self, kind: str, get_attribute: GetAttribute) -> dict[str, dict[str, Any]]:
         """Properties by logical id of all resources of one kind, with every call evaluated."""
