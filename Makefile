@@ -44,12 +44,10 @@ lock: setup ## Resolve the dependencies anew (make lock ARGS=--upgrade takes new
 	$(UV_COMPILE) -o infra/locks/lambda.txt infra/locks/lambda.in
 	$(UV_COMPILE) -o infra/locks/audit.txt infra/locks/audit.in
 
-# The last one asks PyPI's list of known vulnerabilities, so it needs the network.
-audit: $(AUDIT_READY) ## Look for weak code and known vulnerabilities, write build/sbom.json
-	@mkdir -p build
+# Asks PyPI what is known of each package: the only target but set-up and lock that needs the network.
+audit: setup $(AUDIT_READY) ## Look for weak code and known vulnerabilities, list all packages (ARGS=--strict)
 	$(AUDIT_VENV)/bin/bandit --quiet --recursive -ll app.py chalicelib infra
-	$(AUDIT_VENV)/bin/cyclonedx-py requirements requirements.txt --output-file build/sbom.json
-	$(AUDIT_VENV)/bin/pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict $(ARGS)
+	$(BIN)/python -m infra.supply_chain $(ARGS)
 
 clean: ## Remove environments and caches (the local stack's data in .paygrade stays)
 	rm -rf $(VENV) $(EMULATOR_VENV) $(AUDIT_VENV) *.egg-info build dist .cache .coverage .coverage.* htmlcov

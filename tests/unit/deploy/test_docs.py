@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -72,3 +73,11 @@ def test_rights_of_the_restricted_key_are_those_of_the_operations_that_the_code_
     # Kept in an attribute, so that no operation stands behind its name.
     needed["webhook_endpoints"] = "write"
     assert dict(rows) == needed
+
+
+def test_every_package_that_runs_in_lambda_by_our_choice_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    chosen = {re.split(r"[^\w.-]", line)[0] for line in project["dependencies"]}
+    _, table = (DOCS / "deploy.md").read_text().split("| package | why |\n")
+    reasons = dict(re.findall(r"^\| `([^`]+)` \| (\S.*) \|$", table, flags=re.MULTILINE))
+    assert reasons.keys() == chosen

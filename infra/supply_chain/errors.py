@@ -1,0 +1,5 @@
+"""Why there is no verdict."""
+
+
+class AuditError(Exception):
+    """A tool, a lock or the list of accepted vulnerabilities can't be used."""
