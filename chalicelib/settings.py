@@ -108,7 +108,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         duplicates=_duplicates(values),
         browser_origins=_browser_origins(values),
         token_secrets=_token_secrets(values),
-        signing_keys=_signing_keys(values),
+        signing_keys=kms_keys("PAYGRADE_SIGNING_KEYS", values),
         stripe_client_id=_client_id(values),
         stripe_connect=_stripe_connect(values, live=mode == "live"),
         checkouts_per_minute=_count(values, "PAYGRADE_CHECKOUTS_PER_MINUTE", "5"),
@@ -278,16 +278,18 @@ def token_secrets(text: str) -> tuple[str, ...]:
     return secrets
 
 
-def _signing_keys(values: Mapping[str, str]) -> tuple[str, ...]:
-    """Ids or ARNs, never aliases: what a policy allows is a key."""
-    text = values.get("PAYGRADE_SIGNING_KEYS")
+def kms_keys(name: str, values: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of AWS KMS that the variable names, by id or ARN, never by an alias: what a policy allows is a key.
+
+    Raises:
+        SettingsError: One is neither.
+    """
+    text = values.get(name)
     if text is None:
         return ()
     keys = tuple(part.strip() for part in text.split(","))
     if not all(_KMS_KEY.fullmatch(one) for one in keys):
-        raise SettingsError(
-            "PAYGRADE_SIGNING_KEYS has something that is no id or ARN of a KMS key."
-        )
+        raise SettingsError(f"{name} has something that is no id or ARN of a KMS key.")
     return keys
 
 

@@ -21,6 +21,7 @@ from infra.deploy.firewall import (
     withdraw_firewall,
 )
 from infra.deploy.functions import complete_addresses, complete_mappings
+from infra.deploy.keys import SECRETS_KEYS, SIGNING_KEYS, stage_keys
 from infra.deploy.policies import GRANTS, write_policies
 from infra.deploy.records import Record, Records, write
 from infra.deploy.recovery import recovered
@@ -154,6 +155,8 @@ class Deployment:
         """What would fail only at run time is refused before anything is touched."""
         Throttle.read(self._config.variables)
         requests_per_address(self._config.variables)
+        for name in (SECRETS_KEYS, SIGNING_KEYS):
+            stage_keys(name, self._config.variables)
         if not self._config.has_stripe:
             return
         if self._config.variables.get("PAYGRADE_STRIPE_CONNECT") == "optional":

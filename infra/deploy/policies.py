@@ -19,6 +19,7 @@ from chalicelib.adapters.sqs import dead_letters_name, queue_name
 from chalicelib.ports import QueueName
 from chalicelib.settings import SECRETS_MANAGER_PREFIX, SSM_PREFIX
 from infra.deploy.errors import DeployError
+from infra.deploy.keys import SECRETS_KEYS, SIGNING_KEYS, stage_keys
 from infra.deploy.place import API_FUNCTION, Place
 
 INDEX: Final = "by_index"
@@ -40,8 +41,12 @@ TRACE: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 STRIPE_KEY: Final = "STRIPE_SECRET_KEY"
 WEBHOOK_SECRETS: Final = "STRIPE_WEBHOOK_SECRETS"
 TOKEN_SECRETS: Final = "PAYGRADE_TOKEN_SECRETS"  # noqa: S105 -- where they are, none itself
-SIGNING_KEYS: Final = "PAYGRADE_SIGNING_KEYS"
 SIGN: Final = ("kms:Sign", "kms:GetPublicKey")
+DECRYPT: Final = ("kms:Decrypt",)
+# What SSM and Secrets Manager tell KMS of whatever they have it decrypt. Held to it, a right to use a key is one to
+# read just these secrets, whatever else is under that key.
+PARAMETER_CONTEXT: Final = "kms:EncryptionContext:PARAMETER_ARN"
+SECRET_CONTEXT: Final = "kms:EncryptionContext:SecretARN"  # noqa: S105 -- the name of a condition
 
 _CATALOG, _CUSTOMERS, _OPERATIONS = Table.CATALOG, Table.CUSTOMERS, Table.OPERATIONS
 
@@ -135,7 +140,7 @@ def policy(
     """The policy document. `settings` are the stage's environment variables: they say where secrets are.
 
     Raises:
-        DeployError: The table has no line for the function.
+        DeployError: The table has no line for the function, or a setting names what is no KMS key.
     """
     if function not in GRANTS:
         raise DeployError(
@@ -186,23 +191,44 @@ def _statements(
     ):
         if resources:
             yield _allow(actions, *resources)
-    keys = settings.get(SIGNING_KEYS, "")
-    if grants.signs and keys:
-        named = (key.strip() for key in keys.split(","))
-        yield _allow(
-            SIGN,
-            *(key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in named),
-        )
+    signing_keys = _keys(place, SIGNING_KEYS, settings)
+    if grants.signs and signing_keys:
+        yield _allow(SIGN, *signing_keys)
+    yield from _secrets(place, grants, settings)
+
+
+def _secrets(place: Place, grants: Grants, settings: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The function reads its secrets, and has the stage's own keys open them if there are any.
+
+    The account's own keys of the two services open for everybody who may read the secret.
+    """
+    parameters, others = [], []
     for name in grants.secrets:
         setting = settings.get(name, "")
         if setting.startswith(SSM_PREFIX):
             path = setting.removeprefix(SSM_PREFIX).lstrip("/")
-            yield _allow(("ssm:GetParameter",), place.arn("ssm", f"parameter/{path}"))
+            parameters.append(place.arn("ssm", f"parameter/{path}"))
         elif setting.startswith(SECRETS_MANAGER_PREFIX):
             secret = setting.removeprefix(SECRETS_MANAGER_PREFIX)
             # Secrets Manager ends each ARN with six characters of its own.
-            resource = place.arn("secretsmanager", f"secret:{secret}-??????")
-            yield _allow(("secretsmanager:GetSecretValue",), resource)
+            others.append(place.arn("secretsmanager", f"secret:{secret}-??????"))
+    for parameter in parameters:
+        yield _allow(("ssm:GetParameter",), parameter)
+    for other in others:
+        yield _allow(("secretsmanager:GetSecretValue",), other)
+    keys = _keys(place, SECRETS_KEYS, settings)
+    if keys and parameters:
+        yield _allow(DECRYPT, *keys) | {
+            "Condition": {"StringEquals": {PARAMETER_CONTEXT: parameters}}
+        }
+    if keys and others:
+        yield _allow(DECRYPT, *keys) | {"Condition": {"StringLike": {SECRET_CONTEXT: others}}}
+
+
+def _keys(place: Place, name: str, settings: Mapping[str, str]) -> list[str]:
+    """ARNs of the KMS keys that the setting names."""
+    named = stage_keys(name, settings)
+    return [key if key.startswith("arn:") else place.arn("kms", f"key/{key}") for key in named]
 
 
 def _allow(actions: tuple[str, ...], *resources: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The secrets of a stage, kept where its settings say: SSM Parameter Store or Secrets Manager. None is ever shown."""
+"""The secrets of a stage, kept where and under the key that its settings say. None is ever shown."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +15,7 @@ from chalicelib.settings import (
 )
 from infra.deploy.aws import Aws, code
 from infra.deploy.errors import DeployError
+from infra.deploy.keys import SECRETS_KEYS, stage_keys
 
 STRIPE_KEY: Final = "STRIPE_SECRET_KEY"
 WEBHOOK_SECRETS: Final = "STRIPE_WEBHOOK_SECRETS"
@@ -62,25 +63,30 @@ class Secrets:
             raise
 
     def write(self, name: str, text: str) -> None:
-        """The secret is kept, encrypted. Functions take the new one within five minutes.
+        """The secret is kept, encrypted under the stage's key if it has one. Functions take it within five minutes.
 
         Raises:
-            DeployError: It can't be one: blank, or a key of the other mode.
+            DeployError: It can't be one: blank, or a key of the other mode. Or the stage's key can't be one.
         """
         self.check(name, text)
+        keys = stage_keys(SECRETS_KEYS, self._variables)
         reference = self.where(name)
         place = reference.partition(":")[2]
         if reference.startswith(SECRETS_MANAGER_PREFIX):
             client = self._aws.client("secretsmanager")
+            own_key = {"KmsKeyId": keys[0]} if keys else {}
+            # Only an update changes the key of a secret; it changes the secret in the same request.
+            replace = client.update_secret if keys else client.put_secret_value
             try:
-                client.put_secret_value(SecretId=place, SecretString=text)
+                replace(SecretId=place, SecretString=text, **own_key)
             except ClientError as error:
                 if code(error) not in _ABSENT:
                     raise
-                client.create_secret(Name=place, SecretString=text)
+                client.create_secret(Name=place, SecretString=text, **own_key)
             return
+        own_key = {"KeyId": keys[0]} if keys else {}
         self._aws.client("ssm").put_parameter(
-            Name=place, Value=text, Type="SecureString", Overwrite=True
+            Name=place, Value=text, Type="SecureString", Overwrite=True, **own_key
         )
 
     def check(self, name: str, text: str) -> None:

@@ -10,12 +10,15 @@ from chalice.app import SQSEventConfig
 import app
 from chalicelib.settings import load
 from infra.deploy.errors import DeployError
+from infra.deploy.keys import SECRETS_KEYS, SIGNING_KEYS
 from infra.deploy.place import API_FUNCTION, Place
 from infra.deploy.policies import (
     FIND,
     GRANTS,
-    SIGNING_KEYS,
+    PARAMETER_CONTEXT,
+    SECRET_CONTEXT,
     STRIPE_KEY,
+    TOKEN_SECRETS,
     WEBHOOK_SECRETS,
     file_name,
     policy,
@@ -171,9 +174,12 @@ def test_queues_hide_a_message_six_times_as_long_as_its_function_may_take() -> N
             assert hidden[name] >= 6 * seconds
 
 
+KEY_ID = "11111111-2222-3333-4444-555555555555"
+KEY_ARN = "arn:aws:kms:eu-west-1:999988887777:key/mrk-0123456789abcdef0123456789abcdef"
+
+
 def test_only_the_api_signs_and_only_with_the_named_keys() -> None:
-    first = "11111111-2222-3333-4444-555555555555"
-    other = "arn:aws:kms:eu-west-1:999988887777:key/mrk-0123456789abcdef0123456789abcdef"
+    first, other = KEY_ID, KEY_ARN
     for function in GRANTS:
         made = policy(PROD, function, {**SETTINGS, SIGNING_KEYS: f"{first}, {other}"})["Statement"]
         signing = [one for one in made if "kms:Sign" in one["Action"]]
@@ -188,6 +194,75 @@ def test_only_the_api_signs_and_only_with_the_named_keys() -> None:
             }
         ]
     assert not any("kms:Sign" in one["Action"] for one in statements(API_FUNCTION))
+
+
+def decrypting(function: str, settings: dict[str, str]) -> list[dict[str, Any]]:
+    made = policy(PROD, function, settings)["Statement"]
+    return [one for one in made if any(action == "kms:Decrypt" for action in one["Action"])]
+
+
+def test_key_of_the_stage_opens_for_each_function_just_the_secrets_that_it_reads() -> None:
+    where = "eu-central-1:111122223333"
+    keys = [f"arn:aws:kms:{where}:key/{KEY_ID}", KEY_ARN]
+    stripe_key = {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": keys,
+        "Condition": {
+            "StringLike": {
+                SECRET_CONTEXT: [f"arn:aws:secretsmanager:{where}:secret:paygrade/prod/key-??????"]
+            }
+        },
+    }
+    parameters = ["stripe_webhook_secrets", "token_secrets"]
+    hooks_and_tokens = {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": keys,
+        "Condition": {
+            "StringEquals": {
+                PARAMETER_CONTEXT: [
+                    f"arn:aws:ssm:{where}:parameter/paygrade/prod/{one}" for one in parameters
+                ]
+            }
+        },
+    }
+    tokens = {TOKEN_SECRETS: "ssm:/paygrade/prod/token_secrets"}
+    settings = SETTINGS | tokens | {SECRETS_KEYS: f"{KEY_ID}, {KEY_ARN}"}
+    for function, grants in GRANTS.items():
+        expected = [stripe_key] if STRIPE_KEY in grants.secrets else []
+        if function == API_FUNCTION:
+            expected = [hooks_and_tokens, stripe_key]
+        assert decrypting(function, settings) == expected
+    assert decrypting("deliver", settings) == []
+
+
+@pytest.mark.parametrize("function", sorted(GRANTS))
+def test_nothing_is_decrypted_without_a_key_or_without_a_secret_that_is_kept_elsewhere(
+    function: str,
+) -> None:
+    assert decrypting(function, SETTINGS) == []
+    assert decrypting(function, {STRIPE_KEY: "sk_test_1", SECRETS_KEYS: KEY_ID}) == []
+
+
+@pytest.mark.parametrize("setting", [SECRETS_KEYS, SIGNING_KEYS])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        f"{KEY_ID},",
+        "alias/paygrade",
+        "arn:aws:kms:eu-central-1:111122223333:alias/paygrade",
+        f"arn:aws:kms:eu-central-1:111122223333:key/{KEY_ID}/*",
+        "arn:aws:kms:*:111122223333:key/*",
+        "*",
+    ],
+)
+def test_key_that_is_none_of_kms_makes_no_policy(setting: str, text: str) -> None:
+    with pytest.raises(DeployError, match=setting) as refused:
+        policy(PROD, API_FUNCTION, SETTINGS | {setting: text})
+    assert refused.value.code == "bad_key"
 
 
 def test_every_function_has_a_log_group_that_forgets() -> None:
