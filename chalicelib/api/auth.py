@@ -10,7 +10,7 @@ from chalicelib.domain.api_keys import ApiKey
 from chalicelib.domain.customer_tokens import CustomerToken, read
 from chalicelib.domain.errors import ForbiddenError, UnauthenticatedError
 from chalicelib.ports import Ports
-from chalicelib.services.issue_customer_token import realm
+from chalicelib.services.token_realm import realm
 
 Caller = ApiKey | CustomerToken
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 from chalicelib.api.operations import Call
 from chalicelib.domain.customer_tokens import CustomerToken
 from chalicelib.domain.errors import ForbiddenError, NotFoundError
-from chalicelib.services.view_subscriptions import get_checkout_session, get_subscription
 
 _REFUSED: Final = "The customer token is another customer's."
 
@@ -40,17 +39,30 @@ class Whose:
         raise ForbiddenError(_REFUSED)
 
 
+# The lookups are imported late: every request comes by here, and few are about a subscription or a session.
+def _subscriber(call: Call[Any, Any], subscription_id: str) -> str:
+    from chalicelib.services.view_subscriptions import get_subscription  # noqa: PLC0415
+
+    return get_subscription(call.ports, subscription_id).customer_id
+
+
+def _buyer(call: Call[Any, Any], session_id: str) -> str:
+    from chalicelib.services.view_subscriptions import get_checkout_session  # noqa: PLC0415
+
+    return get_checkout_session(call.ports, session_id).customer_id
+
+
 IN_PATH: Final = Whose(lambda call: call.path["customer_id"])
 IN_QUERY: Final = Whose(lambda call: call.query.customer_id)
 IN_BODY: Final = Whose(lambda call: call.body.customer_id)
 OWN_UNLESS_NAMED: Final = Whose(lambda call: call.query.customer_id, may_be_absent=True)
 SUBSCRIPTION: Final = Whose(
-    lambda call: get_subscription(call.ports, call.path["subscription_id"]).customer_id,
+    lambda call: _subscriber(call, call.path["subscription_id"]),
     "subscription",
     lambda call: call.path["subscription_id"],
 )
 CHECKOUT_SESSION: Final = Whose(
-    lambda call: get_checkout_session(call.ports, call.path["session_id"]).customer_id,
+    lambda call: _buyer(call, call.path["session_id"]),
     "checkout_session",
     lambda call: call.path["session_id"],
 )
@@ -58,7 +70,7 @@ ORDER_OR_SUBSCRIPTION: Final = Whose(
     lambda call: (
         call.body.customer_id
         if call.body.subscription_id is None
-        else get_subscription(call.ports, call.body.subscription_id).customer_id
+        else _subscriber(call, call.body.subscription_id)
     ),
     "subscription",
     lambda call: call.body.subscription_id,

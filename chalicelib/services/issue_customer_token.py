@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from chalicelib.domain.customer_tokens import CustomerToken, Realm, spell
+from chalicelib.domain.customer_tokens import CustomerToken, spell
 from chalicelib.domain.errors import ArchivedError, SigningNotConfiguredError
 from chalicelib.domain.features import Lifecycle
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Ports
 from chalicelib.services.manage_customers import get_customer
+from chalicelib.services.token_realm import realm
 
 
 def issue_customer_token(
@@ -26,8 +27,3 @@ def issue_customer_token(
         expires_at=now + timedelta(seconds=ttl_seconds),
     )
     return token, spell(secrets[0], realm(ports), token, now)
-
-
-def realm(ports: Ports) -> Realm:
-    """Where this environment's tokens are good."""
-    return Realm(issuer=ports.environment.public_url, environment=ports.environment.name)

@@ -18,8 +18,8 @@ from chalicelib.domain.customer_tokens import CustomerToken, TokenSecret, spell
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Environment, Ports, Providers
 from chalicelib.services.audit_chain import ChainedLedger, ChainedStore
-from chalicelib.services.issue_customer_token import realm
 from chalicelib.services.manage_api_keys import create_api_key
+from chalicelib.services.token_realm import realm
 from tests.fakes.queue import RecordingQueue
 from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
 from tests.fakes.system import FakeClock, RecordingMonitor, SequentialIds
