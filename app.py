@@ -37,7 +37,7 @@ OPERATIONS = (
     "clock",
     "docs",
 )
-EVENTS = ("sync", "converge", "reconcile", "migrate", "deliver", "sweep")
+EVENTS = ("sync", "converge", "start_reconcile", "reconcile", "migrate", "deliver", "sweep")
 
 app = Paygrade(app_name="paygrade")
 app.compose((*CATALOG, *SELLING, *OPERATIONS), EVENTS)

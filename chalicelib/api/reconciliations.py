@@ -17,7 +17,7 @@ from chalicelib.domain.reconciliations import (
     Reconciliation,
     ReconciliationStatus,
 )
-from chalicelib.services.reconcile import start_reconciliation
+from chalicelib.services.start_reconciliation import start_reconciliation
 
 bp = Blueprint(__name__)
 

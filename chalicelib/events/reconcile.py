@@ -1,24 +1,17 @@
-"""Starts reconciliations on schedule and works them off, slice by slice."""
+"""Works reconciliations off, slice by slice."""
 
 from collections.abc import Mapping
 
-from chalice.app import Blueprint, CloudWatchEvent, Rate, SQSEvent
+from chalice.app import Blueprint, SQSEvent
 
 from chalicelib.adapters.sqs import queue_name
 from chalicelib.domain.audit_log import Cause
-from chalicelib.events.worker import LambdaDeadline, handle_messages, wired_ports
+from chalicelib.events.worker import LambdaDeadline, handle_messages
 from chalicelib.ports import Ports, QueueName
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
-from chalicelib.settings import reconcile_every_minutes, stage
+from chalicelib.services.reconcile import continue_reconciliation
+from chalicelib.settings import stage
 
 bp = Blueprint(__name__)
-
-
-@bp.schedule(Rate(reconcile_every_minutes(), unit=Rate.MINUTES))
-def start_reconcile(event: CloudWatchEvent) -> None:
-    """A run is under way."""
-    del event
-    start_reconciliation(wired_ports(), "schedule")
 
 
 @bp.on_sqs_message(

@@ -7,7 +7,6 @@ off anywhere: the next invocation repeats at most one page, and comparing twice 
 import json
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
@@ -15,81 +14,19 @@ from chalicelib.domain.errors import NotFoundError, StoreConflictError
 from chalicelib.domain.plain import plain
 from chalicelib.domain.reconciliations import (
     Drift,
-    DriftPolicy,
     Phase,
     Reconciliation,
     ReconciliationStatus,
 )
-from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName, Write
-from chalicelib.services.audit import entry
-from chalicelib.services.reconcile_events import events_since
+from chalicelib.ports import AtRevision, Deadline, Ports, Put
 from chalicelib.services.reconcile_pages import PAGES
 from chalicelib.services.reconcile_parts import Page
+from chalicelib.services.start_reconciliation import queue_run, tell_end
 
 _DRIFTS_KEPT: Final = 300
 _RUNS_LOOKED_AT: Final = 20
 # What one page may take at worst: with less than this left the next invocation goes on.
 _PAGE_SECONDS: Final = 15.0
-# A run that has not moved for so long has lost its message: it is sent again, and in the end given up, so that
-# whatever stops it can't stop all later runs, too.
-_ALIVE: Final = timedelta(minutes=10)
-_GIVE_UP: Final = timedelta(hours=1)
-
-
-def start_reconciliation(
-    ports: Ports, trigger: str, policy: DriftPolicy | None = None, cause: Cause | None = None
-) -> Reconciliation:
-    """A run is under way: a new one, or the one that still is. A run that went silent is set going again.
-
-    A new one has this policy, or the environment's; one that is under way keeps its own. `cause`: somebody asked.
-    """
-    now = ports.clock.now()
-    newest = ports.store.list_within(Reconciliation, limit=1, newest_first=True).items
-    if newest and newest[0].status is ReconciliationStatus.RUNNING:
-        silent = now - newest[0].updated_at
-        if silent <= _GIVE_UP:
-            if silent > _ALIVE:
-                _send(ports, newest[0])
-            return newest[0]
-        _give_up(ports, newest[0])
-    run = Reconciliation(
-        id=ports.ids.new("rec_"),
-        status=ReconciliationStatus.RUNNING,
-        trigger=trigger,
-        policy=policy or ports.environment.drift_policy,
-        events_since=events_since(ports),
-        started_at=now,
-        updated_at=now,
-    )
-    audited: list[Write] = []
-    if cause is not None:
-        entity, after = f"reconciliation:{run.id}", {"policy": run.policy}
-        made = entry(ports, cause, entity, "reconciliation.started", after=after)
-        audited.append(Put(made, Absent()))
-    ports.store.commit(Put(run, Absent()), *audited)
-    _send(ports, run)
-    return run
-
-
-def _give_up(ports: Ports, run: Reconciliation) -> None:
-    now = ports.clock.now()
-    ports.monitor.event("reconciliation_given_up", reconciliation_id=run.id, phase=run.phase)
-    failed = replace(
-        run,
-        status=ReconciliationStatus.FAILED,
-        error=f"No progress in the phase '{run.phase}'.",
-        updated_at=now,
-        finished_at=now,
-        revision=run.revision + 1,
-    )
-    ports.store.commit(Put(failed, AtRevision(number=run.revision)))
-    _tell_end(ports, failed)
-
-
-def _send(ports: Ports, run: Reconciliation) -> None:
-    ports.queue.send(
-        Message(queue=QueueName.RECONCILE, group="reconcile", body={"reconciliation_id": run.id})
-    )
 
 
 def continue_reconciliation(
@@ -102,7 +39,7 @@ def continue_reconciliation(
     before = _left_before(ports, run)
     while run.status is ReconciliationStatus.RUNNING:
         if deadline.remaining_seconds() < _PAGE_SECONDS:
-            _send(ports, run)
+            queue_run(ports, run)
             return run
         page = PAGES[run.phase](ports, cause, run)
         try:
@@ -166,12 +103,8 @@ def _advance(
     )
     ports.store.commit(Put(advanced, AtRevision(number=run.revision)))
     if is_last:
-        _tell_end(ports, advanced)
+        tell_end(ports, advanced)
     return advanced
-
-
-def _tell_end(ports: Ports, run: Reconciliation) -> None:
-    ports.monitor.event("reconciliation_ended", reconciliation_id=run.id, status=run.status)
 
 
 def _without(provider: str) -> str:

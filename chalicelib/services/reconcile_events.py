@@ -3,8 +3,7 @@
 State was compared before this, so nothing of a customer's depends on it: it completes the record of what happened.
 """
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
@@ -15,7 +14,6 @@ from chalicelib.domain.reconciliations import (
     DriftKind,
     DriftPolicy,
     Reconciliation,
-    ReconciliationStatus,
 )
 from chalicelib.ports import EventHistory, Ports
 from chalicelib.services.apply_billing_event import apply_billing_event, keep_billing_event
@@ -27,24 +25,6 @@ from chalicelib.services.reconcile_parts import (
     next_provider,
     reached,
 )
-
-# As long as a provider itself goes on trying to deliver; what is older was compared by state when we began.
-_FIRST_LOOK_BACK: Final = timedelta(days=3)
-# No provider remembers longer than this.
-_REMEMBERED: Final = timedelta(days=30)
-# Events are shown with their time in seconds, and not always at once.
-_OVERLAP: Final = timedelta(minutes=10)
-_RUNS_LOOKED_AT: Final = 50
-
-
-def events_since(ports: Ports) -> datetime:
-    """Up to when earlier runs have looked for notifications that never came, and a little before."""
-    now = ports.clock.now()
-    runs = ports.store.list_within(Reconciliation, limit=_RUNS_LOOKED_AT, newest_first=True).items
-    done = (run for run in runs if run.status is ReconciliationStatus.SUCCEEDED)
-    last = next(done, None)
-    since = now - _FIRST_LOOK_BACK if last is None else last.started_at - _OVERLAP
-    return max(since, now - _REMEMBERED)
 
 
 def history_page(ports: Ports, since: datetime | None, cursor: str | None) -> Page:

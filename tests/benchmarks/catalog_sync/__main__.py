@@ -21,8 +21,9 @@ from rich.table import Table as RichTable
 import app
 from chalicelib.domain.audit_log import Cause
 from chalicelib.ports import QueueName
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
+from chalicelib.services.start_reconciliation import start_reconciliation
 from infra.local.stripe_stand_in import request_log
 from tests.integration.world import StripeDeployment
 from tests.unit.api.world import served

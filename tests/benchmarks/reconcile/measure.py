@@ -6,7 +6,8 @@ from typing import Final
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.reconciliations import ReconciliationStatus
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.services.reconcile import continue_reconciliation
+from chalicelib.services.start_reconciliation import start_reconciliation
 from tests.fakes.crowd import CrowdedWorld
 
 CAUSE: Final = Cause(actor="bench", request_id="bench", operation_id="bench")

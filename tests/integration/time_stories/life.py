@@ -19,10 +19,11 @@ from chalicelib.ports import Message, QueueName
 from chalicelib.services.apply_billing_event import apply_billing_event
 from chalicelib.services.deliver_webhooks import attempt_delivery, dispatch_event
 from chalicelib.services.migrate_subscribers import continue_migration, resume_migrations
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.schedule_publication import publish_due
 from chalicelib.services.settle_customer import settle_customer, sweep_timers
+from chalicelib.services.start_reconciliation import start_reconciliation
 from chalicelib.services.sweep import sweep
 from chalicelib.services.sweep_outbound import sweep_outbound
 from infra.local.stripe_stand_in import timeline

@@ -28,7 +28,8 @@ from chalicelib.domain.sync import CatalogLink, SyncTaskStatus
 from chalicelib.ports import QueueName
 from chalicelib.services.apply_billing_event import keep_billing_event, receive_billing_event
 from chalicelib.services.manage_customers import update_customer
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.services.reconcile import continue_reconciliation
+from chalicelib.services.start_reconciliation import start_reconciliation
 from tests.factories import ACME, a_price, a_provider_subscription, a_value
 from tests.fakes.billing import When
 from tests.fakes.crashes import every_crash

@@ -20,8 +20,9 @@ from chalicelib.domain.reconciliations import (
 from chalicelib.domain.subscriptions import SubscriptionStatus
 from chalicelib.ports import Providers
 from chalicelib.services.apply_billing_event import receive_billing_event
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.settle_duplicates import settle_duplicates
+from chalicelib.services.start_reconciliation import start_reconciliation
 from tests.factories import ACME, a_price, a_provider_subscription, a_value, our_metadata
 from tests.fakes.billing import FakeProviders, When
 from tests.fakes.crashes import every_crash, every_fault

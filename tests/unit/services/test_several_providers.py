@@ -31,10 +31,11 @@ from chalicelib.domain.sync import CatalogLink, SyncTask, SyncTaskStatus
 from chalicelib.ports import BillingProvider
 from chalicelib.services.provision_subscription import Provisioned, provision_subscription
 from chalicelib.services.queue_sync import retry_task
-from chalicelib.services.reconcile import continue_reconciliation, start_reconciliation
+from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.return_from_checkout import return_from_checkout
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.start_checkout import start_checkout
+from chalicelib.services.start_reconciliation import start_reconciliation
 from chalicelib.services.view_packages import show
 from chalicelib.services.view_portal import view_portal
 from tests.factories import ACME, a_price, a_value
