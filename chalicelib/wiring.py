@@ -12,12 +12,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from chalicelib import settings
-from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
-from chalicelib.adapters.dynamodb.quick_store import QuickStore
-from chalicelib.adapters.dynamodb.sigv4 import Credentials
+from chalicelib.adapters.dynamodb.quick_keys import QuickKeys
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
+from chalicelib.adapters.hot_client import HotClient
 from chalicelib.adapters.secrets import AwsSecrets
+from chalicelib.adapters.sigv4 import DYNAMODB, Credentials, Service
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing_accounts import Connecting
@@ -31,6 +31,7 @@ from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 from chalicelib.telemetry import LogMonitor
 
 if TYPE_CHECKING:
+    from chalicelib.adapters.dynamodb.quick_store import OrdinaryStore
     from chalicelib.domain.billing import ProviderEvent
     from chalicelib.domain.customer_tokens import TokenSecret
     from chalicelib.ports import (
@@ -66,7 +67,7 @@ def ports(*, interactive: bool = False, background: bool = False) -> Ports:
 def build(loaded: Settings, *, interactive: bool = False, background: bool = False) -> Ports:
     """The ports of the environment that these settings describe."""
     machine = SystemClock()
-    client = _hot_client(loaded, machine)
+    client = _hot_client(loaded, machine, DYNAMODB)
     clock: Clock = machine
     if loaded.has_test_clock:
         from chalicelib.adapters.shifted_clock import ShiftedClock  # noqa: PLC0415
@@ -98,7 +99,12 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
         store=ChainedStore(store),
         snapshots=_snapshot_reader(loaded, client, monitor),
         usage=deferred(lambda: ChainedLedger(_usage_ledger(loaded, clock), store)),
-        queue=SqsQueue(stage=loaded.stage, region=region, endpoint_url=endpoint_url, ids=ids),
+        queue=SqsQueue(
+            stage=loaded.stage,
+            region=region,
+            endpoint_url=endpoint_url,
+            ids=ids,
+        ),
         providers=ConfiguredProviders(
             Supplies(
                 settings=loaded,
@@ -139,7 +145,7 @@ def deferred(make: Callable[[], T]) -> T:
     return cast("T", _Deferred(make))
 
 
-def _hot_client(loaded: Settings, clock: Clock) -> HotClient | None:
+def _hot_client(loaded: Settings, clock: Clock, service: Service) -> HotClient | None:
     """None where only the SDK knows where to find credentials."""
     if loaded.aws_keys is None:
         return None
@@ -149,11 +155,12 @@ def _hot_client(loaded: Settings, clock: Clock) -> HotClient | None:
         endpoint_url=loaded.aws_endpoint_url,
         credentials=lambda: credentials,
         clock=clock,
+        service=service,
     )
 
 
 def _store(loaded: Settings, client: HotClient | None, clock: Clock, monitor: Monitor) -> Store:
-    def make() -> Store:
+    def make_ordinary() -> OrdinaryStore:
         from chalicelib.adapters.dynamodb.store import DynamoStore  # noqa: PLC0415
 
         return DynamoStore(
@@ -163,11 +170,24 @@ def _store(loaded: Settings, client: HotClient | None, clock: Clock, monitor: Mo
             clock=clock,
         )
 
-    ordinary = deferred(make)
+    ordinary = deferred(make_ordinary)
     if client is None:
         return ordinary
-    return QuickStore(
-        stage=loaded.stage, client=client, ordinary=ordinary, clock=clock, monitor=monitor
+
+    def make_quick(client: HotClient = client) -> Store:
+        # Here, because it brings every kind of record, and a check reads nothing but its key.
+        from chalicelib.adapters.dynamodb.quick_store import QuickStore  # noqa: PLC0415
+
+        return QuickStore(
+            stage=loaded.stage, client=client, ordinary=ordinary, clock=clock, monitor=monitor
+        )
+
+    return QuickKeys(
+        stage=loaded.stage,
+        client=client,
+        base=deferred(make_quick),
+        ordinary=ordinary,
+        monitor=monitor,
     )
 
 

@@ -1,12 +1,13 @@
 """Records as JSON text and back: exact for datetimes and decimals, lenient towards other releases' fields."""
 
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydantic import TypeAdapter
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 R = TypeVar("R")
 
-_ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
+_ADAPTERS: Final[dict[type[Any], "TypeAdapter[Any]"]] = {}
 
 
 def encode(record: object) -> str:
@@ -20,7 +21,10 @@ def decode(kind: type[R], text: str) -> R:
     return record
 
 
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: type[Any]) -> "TypeAdapter[Any]":
+    # Imported late: a sixth of a cold start, which a worker that finds nothing to do need not pay.
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
     # Unknown fields of a stdlib dataclass are passed over: after a rollback, rows of the newer release can be read.
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)

@@ -2,19 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.adapters.dynamodb.keys import CUSTOMER_PARTITION, SNAPSHOT_SORT, Table
 from chalicelib.adapters.dynamodb.layout import Index, Layout
-from chalicelib.domain.checkout_attempts import CheckoutAttempts
-from chalicelib.domain.checkout_sessions import CheckoutSession
-from chalicelib.domain.customers import Customer
-from chalicelib.domain.grants import REMEMBERED_FOR, Grant
-from chalicelib.domain.references import Reference
-from chalicelib.domain.snapshots import Snapshot
-from chalicelib.domain.subscribers import Subscriber
-from chalicelib.domain.subscriptions import Subscription
-from chalicelib.domain.trials import TrialUse
+
+if TYPE_CHECKING:
+    from chalicelib.domain.grants import Grant
 
 _T: Final = Table.CUSTOMERS
 _P: Final = CUSTOMER_PARTITION
@@ -23,12 +17,14 @@ _P: Final = CUSTOMER_PARTITION
 _CUSTOMER_SHARDS: Final = 8
 
 
-def _grant_expiry(grant: Grant) -> datetime | None:
+def _grant_expiry(grant: "Grant") -> datetime | None:
+    from chalicelib.domain.grants import REMEMBERED_FOR  # noqa: PLC0415 -- loaded, as there is a grant
+
     return grant.ends_at + REMEMBERED_FOR if grant.ends_at is not None else None
 
 
-LAYOUTS: Final[Mapping[type[Any], Layout]] = {
-    Customer: Layout(
+LAYOUTS: Final[Mapping[str, Layout]] = {
+    "customers.Customer": Layout(
         kind="customer",
         table=_T,
         partition=_P,
@@ -38,10 +34,10 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         # A new email moves the customer in the index: a list being paged through at that moment may miss it.
         index=Index(by="email", order=lambda _: "", shards=_CUSTOMER_SHARDS),
     ),
-    Subscription: Layout(
+    "subscriptions.Subscription": Layout(
         kind="subscription", table=_T, partition=_P, sort="SUBS", in_partition=1, in_sort=1
     ),
-    Grant: Layout(
+    "grants.Grant": Layout(
         kind="grant",
         table=_T,
         partition=_P,
@@ -51,10 +47,10 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         expires_at=_grant_expiry,
         hides_expired=True,
     ),
-    CheckoutSession: Layout(
+    "checkout_sessions.CheckoutSession": Layout(
         kind="checkout_session", table=_T, partition=_P, sort="CHECKOUT", in_partition=1, in_sort=1
     ),
-    CheckoutAttempts: Layout(
+    "checkout_attempts.CheckoutAttempts": Layout(
         kind="checkout_attempts",
         table=_T,
         partition=_P,
@@ -64,17 +60,23 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         expires_at=lambda attempts: attempts.expires_at,
         hides_expired=True,
     ),
-    TrialUse: Layout(
+    "trials.TrialUse": Layout(
         kind="trial_use", table=_T, partition=_P, sort="TRIAL", in_partition=1, in_sort=1
     ),
-    Snapshot: Layout(
-        kind="snapshot", table=_T, partition=_P, sort=SNAPSHOT_SORT, in_partition=1, in_sort=0
+    "snapshots.Snapshot": Layout(
+        kind="snapshot",
+        table=_T,
+        partition=_P,
+        sort=SNAPSHOT_SORT,
+        in_partition=1,
+        in_sort=0,
+        is_snapshot=True,
     ),
     # By package and shard; inside, older versions come first.
-    Subscriber: Layout(
+    "subscribers.Subscriber": Layout(
         kind="subscriber", table=_T, partition="HELD", sort="BY", in_partition=3, in_sort=3
     ),
-    Reference: Layout(
+    "references.Reference": Layout(
         kind="reference", table=_T, partition="REF", sort="REF", in_partition=2, in_sort=0
     ),
 }

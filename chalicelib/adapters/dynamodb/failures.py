@@ -6,11 +6,8 @@ from contextlib import contextmanager
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
 
 from chalicelib.adapters.aws_failures import is_passing_code, passes
+from chalicelib.adapters.dynamodb.transactions import TransientConflictError
 from chalicelib.domain.errors import StoreConflictError, StoreUnavailableError
-
-
-class TransientConflictError(Exception):
-    """Another transaction held one of the items at that moment; nothing was written, no condition has failed."""
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.adapters.dynamodb.hot_client import HotClient, UnexpectedError
 from chalicelib.adapters.dynamodb.keys import (
     CUSTOMER_PARTITION,
     HOT_PREFIX,
@@ -15,6 +14,7 @@ from chalicelib.adapters.dynamodb.keys import (
     table_name,
 )
 from chalicelib.adapters.dynamodb.usage_items import hot_read_of
+from chalicelib.adapters.hot_client import HotClient, UnexpectedError
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import HotRead, Monitor, SnapshotReader
 

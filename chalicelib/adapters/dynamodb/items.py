@@ -1,19 +1,21 @@
-"""Records as items and back, with DynamoDB's limits on what an item may be."""
+"""Records as rows and back, with DynamoDB's limits on what an item may be."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from math import ceil
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from chalicelib.adapters.dynamodb.codec import decode, encode
-from chalicelib.adapters.dynamodb.keys import Table, parted
-from chalicelib.adapters.dynamodb.layout import Key, index_key
+from chalicelib.adapters.dynamodb.keys import parted
+from chalicelib.adapters.dynamodb.layout import Key, index_key, is_gone
 from chalicelib.adapters.dynamodb.layouts import LAYOUTS
-from chalicelib.adapters.dynamodb.tables import Item
+from chalicelib.adapters.dynamodb.rows import Row, Wire
 from chalicelib.domain.errors import InvalidError, invalid
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import R, Record
+
+if TYPE_CHECKING:
+    from chalicelib.domain.snapshots import Snapshot
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 _MAX_ITEM_BYTES: Final = 400 * 1024
@@ -28,35 +30,39 @@ def key_of(record: Record) -> Key:
     return key
 
 
-def to_item(models: Mapping[Table, type[Item]], record: Record) -> Item:
-    """The item that holds the record; raises `InvalidError` if none can."""
+def to_row(record: Record) -> Row:
+    """The row that holds the record; raises `InvalidError` if none can."""
     layout = LAYOUTS[type(record)]
-    item = models[layout.table](*key_of(record))
-    item.kind = layout.kind
-    item.rev = revision(record)
-    if isinstance(record, Snapshot):
-        # The hot path reads this attribute as it is: no JSON inside JSON.
-        item.doc = record.document
+    key = key_of(record)
+    attributes: dict[str, Any] = {}
+    if layout.is_snapshot:
+        attributes["doc"] = cast("Snapshot", record).document
     else:
-        item.body = encode(record)
+        attributes["body"] = encode(record)
     if layout.index is not None and layout.index.only(record):
         found = index_key(layout, layout.index, record)
         if not found.fits:
             raise too_large()
-        item.gsi_pk, item.gsi_sk = found
+        attributes["gsi_pk"], attributes["gsi_sk"] = found
     expiry = layout.expires_at(record) if layout.expires_at is not None else None
     if expiry is not None:
-        item.ttl = ttl_of(expiry)
-    return item
+        attributes["ttl"] = ttl_of(expiry)
+    return Row(pk=key.pk, sk=key.sk, kind=layout.kind, rev=revision(record), **attributes)
 
 
-def to_record(kind: type[R], item: Item) -> R:
-    """The record that the item holds."""
-    if kind is Snapshot:
-        customer_id = CustomerId(parted(item.pk)[1])
-        snapshot = Snapshot(customer_id=customer_id, version=int(item.rev), document=item.doc)
+def to_record(kind: type[R], row: Row) -> R:
+    """The record that the row holds."""
+    if LAYOUTS[kind].is_snapshot:
+        snapshot = cast("type[Snapshot]", kind)(
+            customer_id=CustomerId(parted(row.pk)[1]), version=row.rev, document=row.doc or ""
+        )
         return cast("R", snapshot)
-    return decode(kind, item.body)
+    return decode(kind, row.body or "")
+
+
+def visible(kind: type[R], row: Row, now: datetime) -> R | None:
+    """The record that the row holds, or None if it has expired: TTL deletes within days, not at once."""
+    return None if is_gone(LAYOUTS[kind], row.ttl, now) else to_record(kind, row)
 
 
 def ttl_of(expiry: datetime) -> int:
@@ -70,7 +76,7 @@ def revision(record: Record) -> int:
     return number
 
 
-def require_sizes(items: Iterable[Item]) -> None:
+def require_sizes(items: Iterable[Wire]) -> None:
     """DynamoDB takes each of the items and all of them in one transaction, or `InvalidError` is raised.
 
     Counted here, because DynamoDB says so only in the text of an error that it has for many other things.
@@ -85,6 +91,7 @@ def too_large() -> InvalidError:
     return invalid("", "too_large", "The object is larger than the database can hold (400 KB).")
 
 
-def _size(item: Item) -> int:
-    attributes: Mapping[str, Any] = item.attribute_values
-    return sum(len(name) + len(str(value).encode()) for name, value in attributes.items())
+def _size(item: Wire) -> int:
+    return sum(
+        len(name) + len(text.encode()) for name, typed in item.items() for text in typed.values()
+    )

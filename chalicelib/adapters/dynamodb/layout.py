@@ -53,7 +53,8 @@ class Layout:
     """Where records of one kind are: so many values of the identity in the partition key, the others in the sort key.
 
     `expires_at` says when DynamoDB may delete the record; with `hides_expired` it is gone from that second on,
-    whether or not it is deleted by then.
+    whether or not it is deleted by then. `is_snapshot`: the record is its document, which stands in an attribute of
+    its own that the hot path reads as it is, without JSON inside JSON.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Layout:
     index: Index | None = None
     expires_at: Callable[[Any], datetime | None] | None = None
     hides_expired: bool = False
+    is_snapshot: bool = False
 
     def key(self, identity: tuple[str, ...]) -> Key:
         """Where the record with this identity is."""

@@ -2,27 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.adapters.dynamodb.keys import API_KEY_PARTITION, API_KEY_SORT, Table
 from chalicelib.adapters.dynamodb.layout import Index, Layout
-from chalicelib.domain.api_keys import ApiKey
-from chalicelib.domain.audit_log import AuditEntry
-from chalicelib.domain.billing_accounts import BillingAccount, ConnectAttempt
-from chalicelib.domain.billing_events import BillingEvent
-from chalicelib.domain.clock_shift import ClockShift
-from chalicelib.domain.customer_timers import CustomerTimer
-from chalicelib.domain.due_publications import DuePublication
-from chalicelib.domain.idempotency import IdempotencyRecord
-from chalicelib.domain.impacts import ImpactRun
-from chalicelib.domain.migrations import MigrationRun
-from chalicelib.domain.outbound_events import OutboundEvent
-from chalicelib.domain.provider_records import ProviderRecord
-from chalicelib.domain.reconciliations import Reconciliation
-from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.domain.usage_charges import ChargeStatus, UsageCharge
-from chalicelib.domain.usage_records import KEPT_FOR, Reservation, UniqueValue, UsageRecord
-from chalicelib.domain.webhook_endpoints import Delivery, WebhookEndpoint
+
+if TYPE_CHECKING:
+    from chalicelib.domain.sync import SyncTask
+    from chalicelib.domain.usage_charges import UsageCharge
+    from chalicelib.domain.usage_records import Reservation
 
 _T: Final = Table.OPERATIONS
 _DONE_TASK_KEPT: Final = timedelta(days=30)
@@ -30,14 +18,24 @@ _REPORT_KEPT: Final = timedelta(days=90)
 _OUTBOUND_KEPT: Final = timedelta(days=30)
 
 
-def _task_expiry(task: SyncTask) -> datetime | None:
+def _task_expiry(task: "SyncTask") -> datetime | None:
+    from chalicelib.domain.sync import SyncTaskStatus  # noqa: PLC0415 -- loaded, as there is a task
+
     done = task.status is SyncTaskStatus.SUCCEEDED
     return task.updated_at + _DONE_TASK_KEPT if done else None
 
 
-def _charge_expiry(charge: UsageCharge) -> datetime | None:
+def _charge_expiry(charge: "UsageCharge") -> datetime | None:
+    from chalicelib.domain.usage_charges import ChargeStatus  # noqa: PLC0415 -- loaded, as there is a charge
+
     done = charge.status is ChargeStatus.REPORTED
     return charge.updated_at + _REPORT_KEPT if done else None
+
+
+def _reservation_expiry(held: "Reservation") -> datetime:
+    from chalicelib.domain.usage_records import KEPT_FOR  # noqa: PLC0415 -- loaded, as there is a reservation
+
+    return held.expires_at + KEPT_FOR
 
 
 def sortable(moment: datetime) -> str:
@@ -45,8 +43,8 @@ def sortable(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-LAYOUTS: Final[Mapping[type[Any], Layout]] = {
-    SyncTask: Layout(
+LAYOUTS: Final[Mapping[str, Layout]] = {
+    "sync.SyncTask": Layout(
         kind="sync_task",
         table=_T,
         partition="TASK",
@@ -56,7 +54,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         index=Index(by="status", order=lambda task: sortable(task.created_at)),
         expires_at=_task_expiry,
     ),
-    BillingEvent: Layout(
+    "billing_events.BillingEvent": Layout(
         kind="billing_event",
         table=_T,
         partition="EVENT",
@@ -67,7 +65,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         index=Index(by="status", order=lambda event: sortable(event.received_at)),
         expires_at=lambda event: event.received_at + _REPORT_KEPT,
     ),
-    AuditEntry: Layout(
+    "audit_log.AuditEntry": Layout(
         kind="audit_entry",
         table=_T,
         partition="AUDIT",
@@ -77,7 +75,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         # The beginnings of all chains.
         index=Index(by="entity", order=lambda _: "", shards=8, only=lambda one: one.sequence == 1),
     ),
-    ApiKey: Layout(
+    "api_keys.ApiKey": Layout(
         kind="api_key",
         table=_T,
         partition=API_KEY_PARTITION,
@@ -85,7 +83,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_partition=0,
         in_sort=1,
     ),
-    IdempotencyRecord: Layout(
+    "idempotency.IdempotencyRecord": Layout(
         kind="idempotency_record",
         table=_T,
         partition="IDEMPOTENCY",
@@ -96,7 +94,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         hides_expired=True,
     ),
     # Partitions of their own: a customer that reports much is bound by its counter alone.
-    UsageRecord: Layout(
+    "usage_records.UsageRecord": Layout(
         kind="usage_record",
         table=_T,
         partition="USAGE",
@@ -106,7 +104,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         expires_at=lambda record: record.expires_at,
         hides_expired=True,
     ),
-    UsageCharge: Layout(
+    "usage_charges.UsageCharge": Layout(
         kind="usage_charge",
         table=_T,
         partition="CHARGE",
@@ -117,7 +115,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         index=Index(by="status", order=lambda charge: sortable(charge.created_at)),
         expires_at=_charge_expiry,
     ),
-    UniqueValue: Layout(
+    "usage_records.UniqueValue": Layout(
         kind="unique_value",
         table=_T,
         partition="UNIQUE",
@@ -126,16 +124,16 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=0,
         expires_at=lambda seen: seen.expires_at,
     ),
-    Reservation: Layout(
+    "usage_records.Reservation": Layout(
         kind="reservation",
         table=_T,
         partition="RESERVATION",
         sort="RESERVATION",
         in_partition=1,
         in_sort=0,
-        expires_at=lambda held: held.expires_at + KEPT_FOR,
+        expires_at=_reservation_expiry,
     ),
-    Reconciliation: Layout(
+    "reconciliations.Reconciliation": Layout(
         kind="reconciliation",
         table=_T,
         partition="RECONCILIATIONS",
@@ -144,7 +142,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=1,
         expires_at=lambda run: run.started_at + _REPORT_KEPT,
     ),
-    MigrationRun: Layout(
+    "migrations.MigrationRun": Layout(
         kind="migration",
         table=_T,
         partition="MIGRATIONS",
@@ -153,7 +151,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=1,
         index=Index(by="status", order=lambda run: sortable(run.started_at)),
     ),
-    ImpactRun: Layout(
+    "impacts.ImpactRun": Layout(
         kind="impact",
         table=_T,
         partition="IMPACT",
@@ -162,13 +160,13 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         in_sort=0,
         expires_at=lambda run: run.updated_at + _REPORT_KEPT,
     ),
-    ClockShift: Layout(
+    "clock_shift.ClockShift": Layout(
         kind="clock_shift", table=_T, partition="CLOCK", sort="CLOCK", in_partition=1, in_sort=0
     ),
-    BillingAccount: Layout(
+    "billing_accounts.BillingAccount": Layout(
         kind="billing_account", table=_T, partition="ACCOUNT", sort="A", in_partition=1, in_sort=0
     ),
-    ConnectAttempt: Layout(
+    "billing_accounts.ConnectAttempt": Layout(
         kind="connect_attempt",
         table=_T,
         partition="CONNECT",
@@ -178,10 +176,10 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         expires_at=lambda attempt: attempt.expires_at,
         hides_expired=True,
     ),
-    DuePublication: Layout(
+    "due_publications.DuePublication": Layout(
         kind="due_publication", table=_T, partition="DUE", sort="AT", in_partition=0, in_sort=3
     ),
-    OutboundEvent: Layout(
+    "outbound_events.OutboundEvent": Layout(
         kind="outbound_event",
         table=_T,
         partition="OUTBOUND",
@@ -191,7 +189,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         index=Index(by="status", order=lambda event: sortable(event.created_at)),
         expires_at=lambda event: event.kept_until or event.created_at + _OUTBOUND_KEPT,
     ),
-    CustomerTimer: Layout(
+    "customer_timers.CustomerTimer": Layout(
         kind="customer_timer",
         table=_T,
         partition="TIMER",
@@ -202,10 +200,10 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
         index=Index(by="state", order=lambda timer: sortable(timer.at or timer.told_at)),
     ),
     # One partition, because every event is held against all of them; there are a few.
-    WebhookEndpoint: Layout(
+    "webhook_endpoints.WebhookEndpoint": Layout(
         kind="webhook_endpoint", table=_T, partition="WEBHOOKS", sort="W", in_partition=0, in_sort=1
     ),
-    Delivery: Layout(
+    "webhook_endpoints.Delivery": Layout(
         kind="delivery",
         table=_T,
         partition="DELIVERIES",
@@ -218,7 +216,7 @@ LAYOUTS: Final[Mapping[type[Any], Layout]] = {
     ),
     # A partition for each of a provider's shelves: whoever invoices by hand does not need more than its 1,000 writes
     # a second, and everything on a shelf can be listed.
-    ProviderRecord: Layout(
+    "provider_records.ProviderRecord": Layout(
         kind="provider_record",
         table=_T,
         partition="PROVIDER",

@@ -1,110 +1,173 @@
-"""A `Store` whose reads by identity are one fast call each; everything else is the ordinary store's.
+"""A `Store` on the fast client, with the ordinary one behind it for whatever goes unexpectedly.
 
-Built lazily behind it, that one costs an invocation nothing which only reads: PynamoDB and botocore are more than half
-of a cold start. An API key is even read without the layouts and the codec, because every check begins with one.
+Built with its first use, the ordinary store costs an invocation nothing that goes as it should: PynamoDB and botocore
+are more than half of a cold start.
 """
 
 import json
-from datetime import datetime
-from typing import Any, Final, cast
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from chalicelib.adapters.dynamodb.hot_client import HotClient, UnexpectedError
-from chalicelib.adapters.dynamodb.keys import (
-    API_KEY_PARTITION,
-    API_KEY_SORT,
-    MAX_SORT_BYTES,
-    Table,
-    fits,
-    joined,
-    table_name,
-)
-from chalicelib.domain.api_keys import ApiKey, KeyKind, Scope
-from chalicelib.ports import Clock, Monitor, R, Store, StoreInFront
+from chalicelib.adapters.dynamodb.commits import Committer
+from chalicelib.adapters.dynamodb.items import visible
+from chalicelib.adapters.dynamodb.keys import Table, table_name
+from chalicelib.adapters.dynamodb.layouts import LAYOUTS
+from chalicelib.adapters.dynamodb.lists import Lists
+from chalicelib.adapters.dynamodb.rows import Query, Range, Row, Wire, from_wire, wire_key
+from chalicelib.adapters.dynamodb.transactions import Sender, Transaction
+from chalicelib.adapters.hot_client import ODD, HotClient, UnexpectedError
+from chalicelib.ports import Clock, Monitor, Page, R, Store, Write
 
-_ODD: Final = (ValueError, KeyError, TypeError, AttributeError)
+T = TypeVar("T")
 
 
-class QuickStore(StoreInFront):
+class OrdinaryStore(Store, Sender, Protocol):
+    """What does the same by the SDK, with its retries, credential refresh and names for what went wrong."""
+
+
+class QuickStore:
     """All records of one environment."""
 
     def __init__(
-        self, *, stage: str, client: HotClient, ordinary: Store, clock: Clock, monitor: Monitor
+        self,
+        *,
+        stage: str,
+        client: HotClient,
+        ordinary: OrdinaryStore,
+        clock: Clock,
+        monitor: Monitor,
     ) -> None:
         """No request is made."""
         self._stage = stage
         self._client = client
-        self.base = ordinary
+        self._ordinary = ordinary
+        self._lists = Lists(self._query_of, clock)
+        self._committer = Committer(stage, self, clock)
         self._clock = clock
         self._monitor = monitor
 
     def get(self, kind: type[R], *identity: str) -> R | None:
         """The record of this type and identity, or None."""
-        try:
-            if kind is ApiKey:
-                return cast("R | None", self._api_key(*identity))
-            return self._record(kind, identity)
-        except UnexpectedError as error:
-            self._monitor.event("hot_read_fell_back", why=str(error))
-            return self.base.get(kind, *identity)
-
-    def _api_key(self, key_id: str) -> ApiKey | None:
-        sort = joined(API_KEY_SORT, key_id)
-        if not fits(sort, MAX_SORT_BYTES):
-            return None
-        item = self._item(Table.OPERATIONS, API_KEY_PARTITION, sort)
-        try:
-            return None if item is None else _to_api_key(item["body"]["S"])
-        except _ODD as error:
-            raise UnexpectedError("odd_answer") from error
-
-    def _record(self, kind: type[R], identity: tuple[str, ...]) -> R | None:
-        # Imported late: they bring the whole domain, and pydantic.
-        from chalicelib.adapters.dynamodb.codec import decode  # noqa: PLC0415
-        from chalicelib.adapters.dynamodb.layout import is_gone  # noqa: PLC0415
-        from chalicelib.adapters.dynamodb.layouts import LAYOUTS  # noqa: PLC0415
-        from chalicelib.domain.snapshots import Snapshot  # noqa: PLC0415
-
-        if kind is Snapshot:  # the one kind whose text is no JSON inside JSON
-            return self.base.get(kind, *identity)
         layout = LAYOUTS[kind]
         key = layout.key(identity)
         if not key.fits:
             return None
-        item = self._item(layout.table, key.pk, key.sk)
-        if item is None:
-            return None
+
+        def read() -> Row | None:
+            request = {
+                "TableName": table_name(self._stage, layout.table),
+                "Key": wire_key(key),
+                "ConsistentRead": True,
+            }
+            item = self._call("GetItem", request).get("Item")
+            return None if item is None else from_wire(item)
+
         try:
-            ttl = float(item["ttl"]["N"]) if "ttl" in item else None
-            body: str = item["body"]["S"]
-        except _ODD as error:
-            raise UnexpectedError("odd_answer") from error
-        return None if is_gone(layout, ttl, self._clock.now()) else decode(kind, body)
+            row = _expected(read)
+        except UnexpectedError as error:
+            self._monitor.event("hot_read_fell_back", why=str(error))
+            return self._ordinary.get(kind, *identity)
+        return None if row is None else visible(kind, row, self._clock.now())
 
-    def _item(self, table: Table, pk: str, sk: str) -> dict[str, Any] | None:
-        request = {
-            "TableName": table_name(self._stage, table),
-            "Key": {"pk": {"S": pk}, "sk": {"S": sk}},
-            "ConsistentRead": True,
-        }
+    def list_within(
+        self,
+        kind: type[R],
+        *within: str,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[R]:
+        """The records whose identity begins with `within`, in the order of the rest of it."""
         try:
-            answer = self._client.call("GetItem", json.dumps(request).encode())
-            item: dict[str, Any] | None = answer.get("Item")
-        except _ODD as error:
-            raise UnexpectedError("odd_answer") from error
-        return item
+            return self._lists.list_within(
+                kind, *within, limit=limit, cursor=cursor, newest_first=newest_first
+            )
+        except UnexpectedError as error:
+            self._monitor.event("hot_read_fell_back", why=str(error))
+            return self._ordinary.list_within(
+                kind, *within, limit=limit, cursor=cursor, newest_first=newest_first
+            )
+
+    def find_by(
+        self,
+        kind: type[R],
+        by: str,
+        value: str,
+        *,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[R]:
+        """The records whose field `by` has this value, in the index's order."""
+        try:
+            return self._lists.find_by(
+                kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
+            )
+        except UnexpectedError as error:
+            self._monitor.event("hot_read_fell_back", why=str(error))
+            return self._ordinary.find_by(
+                kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
+            )
+
+    def commit(self, *writes: Write) -> None:
+        """All of the writes are done, or none."""
+        self._committer.commit(writes)
+
+    def send(self, transaction: Transaction) -> None:
+        """Everything in the transaction is done, or nothing.
+
+        Nothing but success is believed. Timeline of a lost answer: the transaction is applied, the connection breaks,
+        the ordinary way sends the same under the same token, and is told that it is done. Of a failed condition: it
+        is sent again, judged anew, and called by its name.
+        """
+        try:
+            self._call("TransactWriteItems", transaction.request())
+        except UnexpectedError as error:
+            self._monitor.event("hot_commit_fell_back", why=str(error))
+            self._ordinary.send(transaction)
+
+    def _query_of(self, table: Table) -> Query:
+        name = table_name(self._stage, table)
+        return lambda wanted: _expected(lambda: self._query(name, wanted))
+
+    def _query(self, table: str, wanted: Range) -> list[Row]:
+        request = _query_request(table, wanted)
+        found: list[Row] = []
+        while True:
+            answer = self._call("Query", {**request, "Limit": wanted.limit - len(found)})
+            found += map(from_wire, answer["Items"])
+            # DynamoDB ends a page at 1 MB, too, and may name a place to go on from behind which nothing follows.
+            following = answer.get("LastEvaluatedKey")
+            if following is None or len(found) >= wanted.limit:
+                return found
+            request["ExclusiveStartKey"] = following
+
+    def _call(self, operation: str, request: Wire) -> Any:  # noqa: ANN401 -- JSON
+        return self._client.call(operation, json.dumps(request).encode())
 
 
-def _to_api_key(text: str) -> ApiKey:
-    stored = json.loads(text)
-    revoked_at = stored.get("revoked_at")
-    return ApiKey(
-        id=stored["id"],
-        name=stored["name"],
-        kind=KeyKind(stored["kind"]),
-        scopes=tuple(Scope(scope) for scope in stored["scopes"]),
-        digest=stored["digest"],
-        hint=stored["hint"],
-        created_at=datetime.fromisoformat(stored["created_at"]),
-        revoked_at=None if revoked_at is None else datetime.fromisoformat(revoked_at),
-        revision=stored.get("revision", 1),
-    )
+def _query_request(table: str, wanted: Range) -> Wire:
+    pk, sk = ("gsi_pk", "gsi_sk") if wanted.in_index else ("pk", "sk")
+    condition, values = f"{pk} = :pk", {":pk": {"S": wanted.within.pk}}
+    if wanted.within.sk:
+        condition += f" AND begins_with({sk}, :sk)"
+        values[":sk"] = {"S": wanted.within.sk}
+    request: Wire = {
+        "TableName": table,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+        "ScanIndexForward": wanted.forward,
+        # Of an index there is no other read.
+        **({"IndexName": "by_index"} if wanted.in_index else {"ConsistentRead": True}),
+    }
+    if wanted.start is not None:
+        request["ExclusiveStartKey"] = wanted.start
+    return request
+
+
+def _expected(read: Callable[[], T]) -> T:
+    """What was read; raises `UnexpectedError` for an answer of another form."""
+    try:
+        return read()
+    except ODD as error:
+        raise UnexpectedError("odd_answer") from error

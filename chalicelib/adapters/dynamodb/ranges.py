@@ -1,16 +1,14 @@
 """Lists: ranges of sort keys, of the table or of its index, read page by page."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from chalicelib.adapters.dynamodb.cursors import Position, malformed_cursor
-from chalicelib.adapters.dynamodb.failures import translated
 from chalicelib.adapters.dynamodb.layout import Key, Layout, key_in_table
-from chalicelib.adapters.dynamodb.tables import Item
+from chalicelib.adapters.dynamodb.rows import Query, Range, Row, Wire, wire_key
 
 
 def read_page(
-    model: type[Item],
+    query: Query,
     layout: Layout,
     ranges: Sequence[Key],
     position: Position,
@@ -18,7 +16,7 @@ def read_page(
     in_index: bool,
     limit: int,
     newest_first: bool,
-) -> tuple[list[Item], Position | None]:
+) -> tuple[list[Row], Position | None]:
     """The next items of these ranges, one after the other, and where to go on; None if nothing follows.
 
     Of the table strongly consistent, of the index as it was a moment ago.
@@ -27,64 +25,39 @@ def read_page(
         raise ValueError("a page has at least one item")
     if not 0 <= position.part < len(ranges):
         raise malformed_cursor()
-    read = _Reader(model, layout, in_index=in_index, forward=not newest_first)
-    found: list[tuple[int, Item]] = []
+    found: list[tuple[int, Row]] = []
     after = position.after
     for part in range(position.part, len(ranges)):
-        wanted = limit + 1 - len(found)  # one more tells whether anything follows
-        found += [(part, item) for item in read(ranges[part], after, wanted)]
+        within = ranges[part]
+        if within.fits:
+            wanted = Range(
+                within=within,
+                in_index=in_index,
+                forward=not newest_first,
+                limit=limit + 1 - len(found),  # one more tells whether anything follows
+                start=None if after is None else _start(layout, within, after, in_index=in_index),
+            )
+            found += [(part, row) for row in query(wanted)]
         if len(found) > limit:
             break
         after = None
-    page = [item for _, item in found[:limit]]
+    page = [row for _, row in found[:limit]]
     if len(found) <= limit:
         return page, None
     last_part, last = found[limit - 1]
     return page, Position(last_part, last.gsi_sk if in_index else last.sk)
 
 
-class _Reader:
-    """Queries of one table, or of its index."""
-
-    def __init__(self, model: type[Item], layout: Layout, *, in_index: bool, forward: bool) -> None:
-        self._model = model
-        self._layout = layout
-        self._in_index = in_index
-        self._forward = forward
-
-    def __call__(self, within: Key, after: str | None, limit: int) -> list[Item]:
-        """The items of the range, from after that sort key on."""
-        if not within.fits:
-            return []
-        wanted: dict[str, Any] = {
-            "scan_index_forward": self._forward,
-            "limit": limit,
-            "page_size": limit,
-            "last_evaluated_key": self._start(within, after),
-        }
-        with translated():
-            if self._in_index:
-                place = Item.gsi_sk.startswith(within.sk) if within.sk else None
-                return list(self._model.by_index.query(within.pk, place, **wanted))
-            place = Item.sk.startswith(within.sk)
-            return list(self._model.query(within.pk, place, consistent_read=True, **wanted))
-
-    def _start(self, within: Key, after: str | None) -> dict[str, Any] | None:
-        if after is None:
-            return None
-        start = Key(within.pk, after)
-        if not start.fits or not after.startswith(within.sk):
-            raise malformed_cursor()
-        if not self._in_index:
-            return _attributes(pk=start.pk, sk=start.sk)
-        try:
-            key = key_in_table(self._layout, after)
-        except ValueError as error:
-            raise malformed_cursor() from error
-        if not key.fits:
-            raise malformed_cursor()
-        return _attributes(pk=key.pk, sk=key.sk, gsi_pk=start.pk, gsi_sk=start.sk)
-
-
-def _attributes(**key: str) -> dict[str, Any]:
-    return {name: {"S": text} for name, text in key.items()}
+def _start(layout: Layout, within: Key, after: str, *, in_index: bool) -> Wire:
+    start = Key(within.pk, after)
+    if not start.fits or not after.startswith(within.sk):
+        raise malformed_cursor()
+    if not in_index:
+        return wire_key(start)
+    try:
+        key = key_in_table(layout, after)
+    except ValueError as error:
+        raise malformed_cursor() from error
+    if not key.fits:
+        raise malformed_cursor()
+    return {**wire_key(key), "gsi_pk": {"S": start.pk}, "gsi_sk": {"S": start.sk}}

@@ -1,15 +1,16 @@
-"""The `Store` port on DynamoDB."""
+"""The `Store` port on DynamoDB, by PynamoDB."""
 
-from collections.abc import Sequence
+from typing import Any
 
 from chalicelib.adapters.dynamodb.commits import Committer
-from chalicelib.adapters.dynamodb.cursors import from_cursor, list_name, to_cursor
 from chalicelib.adapters.dynamodb.failures import translated
-from chalicelib.adapters.dynamodb.items import to_record
-from chalicelib.adapters.dynamodb.layout import Key, found_by, is_gone, shards
+from chalicelib.adapters.dynamodb.items import visible
+from chalicelib.adapters.dynamodb.keys import Table
 from chalicelib.adapters.dynamodb.layouts import LAYOUTS
-from chalicelib.adapters.dynamodb.ranges import read_page
-from chalicelib.adapters.dynamodb.tables import Item, connect, models_of
+from chalicelib.adapters.dynamodb.lists import Lists
+from chalicelib.adapters.dynamodb.rows import Query, Range, Row
+from chalicelib.adapters.dynamodb.tables import ConnectionSender, Item, connect, models_of, row_of
+from chalicelib.adapters.dynamodb.transactions import Transaction
 from chalicelib.ports import Clock, Page, R, Write
 
 
@@ -18,9 +19,11 @@ class DynamoStore:
 
     def __init__(self, *, stage: str, region: str, endpoint_url: str | None, clock: Clock) -> None:
         """No request is made."""
-        connection = connect(region, endpoint_url)
-        self._models = models_of(stage, connection)
-        self._committer = Committer(connection, self._models, clock)
+        self._connection = connect(region, endpoint_url)
+        self._models = models_of(stage, self._connection)
+        self._sender = ConnectionSender(self._connection)
+        self._committer = Committer(stage, self._sender, clock)
+        self._lists = Lists(self._query_of, clock)
         self._clock = clock
 
     def get(self, kind: type[R], *identity: str) -> R | None:
@@ -35,7 +38,7 @@ class DynamoStore:
                 item = model.get(key.pk, key.sk, consistent_read=True)
             except model.DoesNotExist:
                 return None
-        return self._visible(kind, item)
+        return visible(kind, row_of(item), self._clock.now())
 
     def list_within(
         self,
@@ -46,16 +49,8 @@ class DynamoStore:
         newest_first: bool = False,
     ) -> Page[R]:
         """The records whose identity begins with `within`, in the order of the rest of it."""
-        layout = LAYOUTS[kind]
-        index = layout.index
-        in_shards = index is not None and index.shards > 0 and not within
-        return self._page(
-            kind,
-            shards(layout, index) if index is not None and in_shards else (layout.within(within),),
-            limit,
-            cursor,
-            in_index=in_shards,
-            newest_first=newest_first,
+        return self._lists.list_within(
+            kind, *within, limit=limit, cursor=cursor, newest_first=newest_first
         )
 
     def find_by(
@@ -69,47 +64,36 @@ class DynamoStore:
         newest_first: bool = False,
     ) -> Page[R]:
         """The records whose field `by` has this value, in the index's order."""
-        layout = LAYOUTS[kind]
-        if layout.index is None or layout.index.by != by:
-            raise ValueError(f"{kind.__name__} is not found by {by}")
-        if not value:
-            # Records without a value are in the index too, under an empty one; nobody means those.
-            return Page((), None)
-        ranges = (found_by(layout, layout.index, value),)
-        return self._page(kind, ranges, limit, cursor, in_index=True, newest_first=newest_first)
+        return self._lists.find_by(
+            kind, by, value, limit=limit, cursor=cursor, newest_first=newest_first
+        )
 
     def commit(self, *writes: Write) -> None:
         """All of the writes are done, or none."""
         self._committer.commit(writes)
 
-    def _page(
-        self,
-        kind: type[R],
-        ranges: Sequence[Key],
-        limit: int,
-        cursor: str | None,
-        *,
-        in_index: bool,
-        newest_first: bool,
-    ) -> Page[R]:
-        layout = LAYOUTS[kind]
-        name = list_name(layout.kind, *(part for key in ranges for part in key), str(newest_first))
-        items, position = read_page(
-            self._models[layout.table],
-            layout,
-            ranges,
-            from_cursor(name, cursor),
-            in_index=in_index,
-            limit=limit,
-            newest_first=newest_first,
-        )
-        records = (self._visible(kind, item) for item in items)
-        return Page(
-            tuple(record for record in records if record is not None), to_cursor(name, position)
-        )
+    def send(self, transaction: Transaction) -> None:
+        """Everything in the transaction is done, or nothing."""
+        self._sender.send(transaction)
 
-    def _visible(self, kind: type[R], item: Item) -> R | None:
-        # TTL deletes within days: until then, what has expired is hidden here.
-        if is_gone(LAYOUTS[kind], item.ttl, self._clock.now()):
-            return None
-        return to_record(kind, item)
+    def _query_of(self, table: Table) -> Query:
+        model = self._models[table]
+
+        def query(wanted: Range) -> list[Row]:
+            options: dict[str, Any] = {
+                "scan_index_forward": wanted.forward,
+                "limit": wanted.limit,
+                "page_size": wanted.limit,
+                "last_evaluated_key": wanted.start,
+            }
+            pk, sk = wanted.within
+            with translated():
+                if wanted.in_index:
+                    place = Item.gsi_sk.startswith(sk) if sk else None
+                    found = model.by_index.query(pk, place, **options)
+                else:
+                    place = Item.sk.startswith(sk)
+                    found = model.query(pk, place, consistent_read=True, **options)
+                return [row_of(item) for item in found]
+
+        return query

@@ -5,10 +5,16 @@ from typing import Final
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.connection import Connection
+from pynamodb.connection.base import BOTOCORE_EXCEPTIONS
+from pynamodb.constants import TRANSACT_WRITE_ITEMS
+from pynamodb.exceptions import TransactWriteError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
+from chalicelib.adapters.dynamodb.failures import translated
 from chalicelib.adapters.dynamodb.keys import Table, table_name
+from chalicelib.adapters.dynamodb.rows import Row
+from chalicelib.adapters.dynamodb.transactions import Transaction
 
 # Given up, pauses included, well before the API gateway gives up (29 seconds).
 _MAX_RETRIES: Final = 2
@@ -17,7 +23,7 @@ _READ_SECONDS: Final = 4
 
 
 class Item(Model):
-    """One record. `body` is the whole of it; the other attributes only find, guard and expire it."""
+    """A `Row`, as PynamoDB reads it."""
 
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
@@ -29,6 +35,37 @@ class Item(Model):
     gsi_pk = UnicodeAttribute(null=True)
     gsi_sk = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
+
+
+def row_of(item: Item) -> Row:
+    """What was read."""
+    return Row(
+        pk=item.pk,
+        sk=item.sk,
+        kind=item.kind,
+        rev=int(item.rev),
+        body=item.body,
+        doc=item.doc,
+        gsi_pk=item.gsi_pk,
+        gsi_sk=item.gsi_sk,
+        ttl=item.ttl,
+    )
+
+
+class ConnectionSender:
+    """A `Sender` on PynamoDB's connection: repeats what passes by itself, under the same token."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, transaction: Transaction) -> None:
+        """Everything in the transaction is done, or nothing."""
+        with translated():
+            try:
+                self._connection.dispatch(TRANSACT_WRITE_ITEMS, transaction.request())
+            except BOTOCORE_EXCEPTIONS as error:
+                # As PynamoDB's own `TransactWrite` says it.
+                raise TransactWriteError("Failed to write transaction items", error) from error
 
 
 def connect(region: str, endpoint_url: str | None) -> Connection:

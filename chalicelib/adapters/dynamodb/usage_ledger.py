@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pynamodb.expressions.operand import Path
-from pynamodb.transactions import TransactWrite
 
 from chalicelib.adapters.dynamodb.commits import Committer
 from chalicelib.adapters.dynamodb.failures import translated
@@ -33,7 +32,8 @@ from chalicelib.adapters.dynamodb.keys import (
     shard_sort,
     table_name,
 )
-from chalicelib.adapters.dynamodb.tables import connect, models_of
+from chalicelib.adapters.dynamodb.rows import Wire
+from chalicelib.adapters.dynamodb.tables import ConnectionSender, connect, models_of
 from chalicelib.adapters.dynamodb.usage_items import from_hold
 from chalicelib.domain.ids import CustomerId
 from chalicelib.domain.spreading import rested
@@ -67,19 +67,13 @@ class DynamoUsageLedger:
     def __init__(self, *, stage: str, region: str, endpoint_url: str | None, clock: Clock) -> None:
         """No request is made."""
         self._connection = connect(region, endpoint_url)
-        models = models_of(stage, self._connection)
-        self._model = models[Table.CUSTOMERS]
+        self._model = models_of(stage, self._connection)[Table.CUSTOMERS]
         self._table = table_name(stage, Table.CUSTOMERS)
-        self._committer = Committer(self._connection, models, clock)
+        self._committer = Committer(stage, ConnectionSender(self._connection), clock)
 
     def commit(self, counts: Sequence[Count], *writes: Write) -> None:
         """All of the counts and writes are done, or none."""
-
-        def count_all(transaction: TransactWrite) -> None:
-            for count in counts:
-                self._count(transaction, count)
-
-        self._committer.commit(writes, also=count_all, actions=len(counts))
+        self._committer.commit(writes, updates=[self._update(count) for count in counts])
 
     def hours(
         self, customer_id: CustomerId, counter: str, first_ms: int, last_ms: int
@@ -106,7 +100,7 @@ class DynamoUsageLedger:
                 break
         return {at: number for at, number in found.items() if first_ms <= at <= last_ms}
 
-    def _count(self, transaction: TransactWrite, count: Count) -> None:
+    def _update(self, count: Count) -> Wire:
         pk = joined(CUSTOMER_PARTITION, count.customer_id)
         if isinstance(count, CountHour):
             sk = _day_sort(count.counter, count.hour_ms, count.shard)
@@ -121,7 +115,7 @@ class DynamoUsageLedger:
             sk = USAGE_SORT
             actions, conditions = _of_usage(count)
         condition = _all(conditions) if conditions else None
-        transaction.update(self._model(pk, sk), actions=actions, condition=condition)
+        return self._model(pk, sk).get_update_kwargs_from_instance(actions, condition)
 
 
 def _all(conditions: list[_Condition]) -> _Condition:

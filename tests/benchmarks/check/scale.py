@@ -135,7 +135,7 @@ def read_units(dynamodb: Any) -> float:
 
 def requests_per_check(app: Any, event: dict[str, Any], checks: int = 50) -> float:
     """How many requests leave for the database, counted where they leave."""
-    from chalicelib.adapters.dynamodb.kept_connection import KeptConnection  # noqa: PLC0415
+    from chalicelib.adapters.kept_connection import KeptConnection  # noqa: PLC0415
 
     sent = 0
     kept: Any = KeptConnection

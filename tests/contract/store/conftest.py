@@ -67,12 +67,14 @@ def emulator_world(stage: str, aws: Aws, _credentials: None) -> Iterator[DynamoW
 
 @pytest.fixture
 def quick_world(stage: str, aws: Aws, _credentials: None) -> Iterator[Presented]:
-    """With the emulator behind it; nothing but a snapshot is left to the ordinary store's reads."""
+    """With the emulator behind it; no read is left to the ordinary store, and no commit but those that are refused."""
     with _tables(aws.dynamodb, stage):
         made = QuickWorld(stage, aws.dynamodb, aws.endpoint_url)
         yield Presented(made.clock, made.quick, made.reader, made.usage, made.use)
         made.hot_client.close()
         assert made.monitor.named("hot_read_fell_back") == []
+        commits = [fields["why"] for fields in made.monitor.named("hot_commit_fell_back")]
+        assert set(commits) <= {"status_400"}
 
 
 @pytest.fixture(params=["memory", "moto", QUICK])

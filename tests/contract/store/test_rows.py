@@ -73,7 +73,7 @@ def _operations(world: DynamoWorld) -> Iterator[list[str]]:
     def note(model: Any, **_: Any) -> None:
         seen.append(model.name)
 
-    events = world.store._committer._connection.client.meta.events
+    events = world.store._connection.client.meta.events
     events.register("before-call.dynamodb", note)
     yield seen
     events.unregister("before-call.dynamodb", note)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.keys import Table, table_name
+from chalicelib.adapters.dynamodb.quick_keys import QuickKeys
 from chalicelib.adapters.dynamodb.quick_store import QuickStore
-from chalicelib.adapters.dynamodb.sigv4 import Credentials
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.adapters.dynamodb.usage_ledger import DynamoUsageLedger
+from chalicelib.adapters.hot_client import HotClient
+from chalicelib.adapters.sigv4 import Credentials
 from chalicelib.adapters.system import SystemClock
 from chalicelib.ports import Counter, R, SnapshotReader, Store, UsageLedger
 from tests.fakes.store import InMemorySnapshotReader, InMemoryStore
@@ -92,7 +93,7 @@ class DynamoWorld:
 
 @dataclass
 class QuickWorld(DynamoWorld):
-    """The same with the store that reads by hand-signed calls."""
+    """The same with the store that speaks by hand-signed calls."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,12 +103,20 @@ class QuickWorld(DynamoWorld):
             endpoint_url=self.endpoint_url,
             credentials=lambda: Credentials("local", "local"),
             clock=SystemClock(),
+            # Nobody waits here, and a busy machine must not look like a call that went wrong.
+            timeout_seconds=30.0,
         )
-        self.quick = QuickStore(
+        self.quick = QuickKeys(
             stage=self.stage,
             client=self.hot_client,
+            base=QuickStore(
+                stage=self.stage,
+                client=self.hot_client,
+                ordinary=self.store,
+                clock=self.clock,
+                monitor=self.monitor,
+            ),
             ordinary=self.store,
-            clock=self.clock,
             monitor=self.monitor,
         )
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.dynamodb.hot_client import HotClient
 from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
-from chalicelib.adapters.dynamodb.sigv4 import Credentials
+from chalicelib.adapters.hot_client import HotClient
+from chalicelib.adapters.sigv4 import Credentials
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Counter, HotRead
 from tests.fakes.system import FakeClock, RecordingMonitor

@@ -54,7 +54,7 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def database(store: DynamoStore) -> Callable[..., Wire]:
     """Makes the store's database answer by this script from now on."""
-    return lambda *script: _scripted(store._committer._connection.client, script)
+    return lambda *script: _scripted(store._connection.client, script)
 
 
 @pytest.fixture

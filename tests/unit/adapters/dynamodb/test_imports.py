@@ -14,6 +14,7 @@ HEAVY = {"pynamodb", "pydantic", "boto3", "botocore", "stripe"}
         "chalicelib.adapters.dynamodb.snapshot_reader",
         "chalicelib.adapters.dynamodb.hot_reader",
         "chalicelib.adapters.dynamodb.keys",
+        "chalicelib.adapters.dynamodb.quick_keys",
         "chalicelib.adapters.dynamodb.quick_store",
         "chalicelib.adapters.aws_failures",
         "chalicelib.adapters.sqs",

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for one kind of request: a DynamoDB call, POST to `/`, JSON in the body.
+"""AWS Signature Version 4 for one kind of request: a call of an AWS service, POST to `/`, JSON in the body.
 
 The rules are AWS's (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html);
 a test holds every byte of the result equal to botocore's signer. What a process signs again and again, the scope
@@ -9,11 +9,21 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
-_SERVICE: Final = "dynamodb"
+
+
+class Service(NamedTuple):
+    """A service of AWS that speaks JSON: what signatures, and what the names of its operations, begin with."""
+
+    name: str
+    api: str
+
+
+DYNAMODB: Final = Service("dynamodb", "DynamoDB_20120810")
+SQS: Final = Service("sqs", "AmazonSQS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +38,14 @@ class Credentials:
 class Signer:
     """Signs calls of one operation at one host."""
 
-    def __init__(self, *, host: str, region: str, operation: str) -> None:
+    def __init__(
+        self, *, host: str, region: str, operation: str, service: Service = DYNAMODB
+    ) -> None:
         """`host` as it stands in the Host header; `operation` is the API's name for it (`Query`)."""
         self._host = host
         self._region = region
-        self._target = f"DynamoDB_20120810.{operation}"
+        self._service = service.name
+        self._target = f"{service.api}.{operation}"
         # One value, so that a thread sees a key together with what it belongs to, whoever writes meanwhile.
         self._today: tuple[str, Credentials, bytes] | None = None
 
@@ -40,7 +53,7 @@ class Signer:
         """All headers of the request, the signature among them; `now` is aware UTC."""
         stamp = now.strftime("%Y%m%dT%H%M%SZ")
         day = stamp[:8]
-        scope = f"{day}/{self._region}/{_SERVICE}/aws4_request"
+        scope = f"{day}/{self._region}/{self._service}/aws4_request"
         token = credentials.token
         names = "content-type;host;x-amz-date;x-amz-target"
         canonical = (
@@ -73,7 +86,7 @@ class Signer:
         if today is not None and today[0] == day and today[1] == credentials:
             return today[2]
         key = f"AWS4{credentials.secret_key}".encode()
-        for part in (day, self._region, _SERVICE, "aws4_request"):
+        for part in (day, self._region, self._service, "aws4_request"):
             key = hmac.digest(key, part.encode(), "sha256")
         self._today = (day, credentials, key)
         return key

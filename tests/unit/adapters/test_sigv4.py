@@ -10,14 +10,19 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.adapters.dynamodb.sigv4 import CONTENT_TYPE, Credentials, Signer
+from chalicelib.adapters.sigv4 import CONTENT_TYPE, SQS, Credentials, Signer
 
 WORDS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=", min_size=1)
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 -- bounds
 
 
 def botocore_headers(
-    host: str, region: str, body: bytes, credentials: Credentials, now: datetime
+    host: str,
+    region: str,
+    body: bytes,
+    credentials: Credentials,
+    now: datetime,
+    target: str = "DynamoDB_20120810.Query",
 ) -> dict[str, str]:
     request = AWSRequest(
         method="POST",
@@ -26,12 +31,12 @@ def botocore_headers(
         headers={
             "Host": host,
             "Content-Type": CONTENT_TYPE,
-            "X-Amz-Target": "DynamoDB_20120810.Query",
+            "X-Amz-Target": target,
         },
     )
     signer = SigV4Auth(
         BotocoreCredentials(credentials.access_key, credentials.secret_key, credentials.token),
-        "dynamodb",
+        "sqs" if target.startswith("AmazonSQS") else "dynamodb",
         region,
     )
     # botocore takes the time from the clock; this is the library's, not ours, that is held still.
@@ -62,6 +67,14 @@ def test_signature_of_any_call_equals_botocores(
     signer = Signer(host=host, region=region, operation="Query")
     assert signer.headers(body, credentials, now) == botocore_headers(
         host, region, body, credentials, now
+    )
+
+
+def test_signature_of_a_call_to_another_service_equals_botocores() -> None:
+    signer = Signer(host="host", region="eu-west-1", operation="SendMessage", service=SQS)
+    now, credentials = datetime(2026, 2, 28, tzinfo=UTC), Credentials("a", "b", "t")
+    assert signer.headers(b"{}", credentials, now) == botocore_headers(
+        "host", "eu-west-1", b"{}", credentials, now, "AmazonSQS.SendMessage"
     )
 
 

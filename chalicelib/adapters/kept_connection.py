@@ -1,29 +1,30 @@
 """One HTTP/1.1 connection that is used again and again: a request in one packet, an answer of declared length.
 
-`http.client` opens it and, over TLS, verifies the other side. What it does for each message (two packets, every header
-parsed as e-mail's) costs more than signing and parsing together, and DynamoDB's answers need none of it. An answer in
-any other form is not guessed at.
+What `http.client` does for each message (two packets, every header parsed as e-mail's) costs more than signing and
+parsing together, its import more than a check, and the answers of AWS need none of it. An answer in any other form is
+not guessed at.
 """
 
-from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
+import socket
+from collections.abc import Callable, Mapping
 from typing import BinaryIO, Final
 
-MAX_BODY_BYTES: Final = 1 << 20  # DynamoDB never answers more
+MAX_BODY_BYTES: Final = 8 << 20  # a page of DynamoDB is 1 MB before JSON escapes its quotes
 _MAX_LINE_BYTES: Final = 1 << 14
 _MAX_HEADERS: Final = 100
 
 
-class OddAnswerError(HTTPException):
-    """The answer is none that DynamoDB gives."""
+class OddAnswerError(Exception):
+    """The answer is none that AWS gives."""
 
 
 class KeptConnection:
     """Not safe in threads: one at a time uses it. Any error makes it unusable, and it is to be closed."""
 
-    def __init__(self, connection: HTTPConnection) -> None:
-        """Nothing is opened yet."""
-        self._connection = connection
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+        """Nothing is opened yet; `connect` opens it, and raises `OSError` if nobody who should be there is."""
+        self._connect = connect
+        self._socket: socket.socket | None = None
         self._answers: BinaryIO | None = None
         self.is_reusable = True
 
@@ -34,12 +35,12 @@ class KeptConnection:
             OSError: Nobody is there, or it takes too long (`TimeoutError`).
             OddAnswerError: The answer can't be read.
         """
-        if self._answers is None:
-            self._connection.connect()
-            self._answers = self._connection.sock.makefile("rb")
+        if self._socket is None or self._answers is None:
+            self._socket = self._connect()
+            self._answers = self._socket.makefile("rb")
         lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
         head = f"POST / HTTP/1.1\r\n{''.join(lines)}Content-Length: {len(body)}\r\n\r\n"
-        self._connection.sock.sendall(head.encode("latin-1") + body)
+        self._socket.sendall(head.encode("latin-1") + body)
         return self._answer(self._answers)
 
     def _answer(self, answers: BinaryIO) -> tuple[int, bytes]:
@@ -74,4 +75,5 @@ class KeptConnection:
         """The connection is gone."""
         if self._answers is not None:
             self._answers.close()
-        self._connection.close()
+        if self._socket is not None:
+            self._socket.close()

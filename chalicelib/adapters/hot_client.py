@@ -1,25 +1,30 @@
-"""One signed HTTP call to DynamoDB on a kept connection, at a fraction of the SDK's cost.
+"""One signed HTTP call to a service of AWS on a kept connection, at a fraction of the SDK's cost.
 
-PynamoDB and botocore take a tenth of a second to import and most of a millisecond of CPU for each read; signing by
-hand and parsing with the standard library takes a fifth of that. It is an optimisation of reads and nothing else: on
-anything unexpected (an error answer, expired credentials, a broken connection twice, a body that reads oddly) whoever
-calls has the SDK do the same read, with its retries and credential refresh.
+PynamoDB and botocore take a tenth of a second to import and most of a millisecond of CPU for each call; signing by
+hand and parsing with the standard library takes a fifth of that. It is an optimisation and nothing else: on anything
+but success (an error answer, expired credentials, a broken connection twice, a body that reads oddly) whoever calls
+has the SDK do the same, with its retries and credential refresh. So only calls that may be done twice come here: reads,
+and writes that carry a token by which the service knows a repetition.
 """
 
 import contextlib
 import json
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from chalicelib.adapters.dynamodb.kept_connection import KeptConnection, OddAnswerError
-from chalicelib.adapters.dynamodb.sigv4 import Credentials, Signer
+from chalicelib.adapters.kept_connection import KeptConnection, OddAnswerError
+from chalicelib.adapters.sigv4 import DYNAMODB, Credentials, Service, Signer
 from chalicelib.ports import Clock
 
 TIMEOUT_SECONDS: Final = 1.0
+_PORTS: Final = {"http": 80, "https": 443}
+# What Python raises at an answer that is JSON, but of another form than was asked for.
+ODD: Final = (ValueError, KeyError, TypeError, AttributeError)
 CredentialsSource = Callable[[], Credentials | None]
 
 
@@ -28,7 +33,7 @@ class UnexpectedError(Exception):
 
 
 class HotClient:
-    """DynamoDB's reading operations at one endpoint."""
+    """The operations of one service at one endpoint."""
 
     def __init__(
         self,
@@ -38,16 +43,15 @@ class HotClient:
         credentials: CredentialsSource,
         clock: Clock,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        service: Service = DYNAMODB,
     ) -> None:
         """No request is made. `credentials` gives None when only the SDK knows where to find some."""
-        endpoint = urlsplit(endpoint_url or default_endpoint(region))
+        endpoint = urlsplit(endpoint_url or default_endpoint(region, service))
         self._is_tls = endpoint.scheme == "https"
         self._host = endpoint.hostname or ""
-        self._port = endpoint.port
-        self._signers = {
-            operation: Signer(host=endpoint.netloc, region=region, operation=operation)
-            for operation in ("GetItem", "Query")
-        }
+        self._port = endpoint.port or _PORTS[endpoint.scheme]
+        self._new_signer = partial(Signer, host=endpoint.netloc, region=region, service=service)
+        self._signers: dict[str, Signer] = {}
         self._credentials = credentials
         self._clock = clock
         self._timeout_seconds = timeout_seconds
@@ -63,7 +67,7 @@ class HotClient:
         credentials = self._credentials()
         if credentials is None:
             raise UnexpectedError("no_credentials")
-        headers = self._signers[operation].headers(body, credentials, self._clock.now())
+        headers = self._signer(operation).headers(body, credentials, self._clock.now())
         status, text = self._send(body, headers)
         if status != 200:  # noqa: PLR2004 -- the SDK knows what to do about every other one
             raise UnexpectedError(f"status_{status}")
@@ -72,9 +76,14 @@ class HotClient:
         except ValueError as error:
             raise UnexpectedError("odd_answer") from error
 
+    def _signer(self, operation: str) -> Signer:
+        if operation not in self._signers:
+            self._signers[operation] = self._new_signer(operation=operation)
+        return self._signers[operation]
+
     def _send(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         # A kept connection may have been closed by the other side since it was used last; that shows only in
-        # use. The call reads, so sending it again on a fresh connection is safe.
+        # use. The call may be done twice, so sending it again on a fresh connection is safe.
         for connection in self._candidates():
             try:
                 answer = connection.post(headers, body)
@@ -84,7 +93,7 @@ class HotClient:
             except OddAnswerError as error:
                 connection.close()
                 raise UnexpectedError("odd_answer") from error
-            except (OSError, HTTPException):
+            except OSError:
                 connection.close()
                 continue
             if connection.is_reusable:
@@ -99,14 +108,20 @@ class HotClient:
         # Taking from a deque is atomic: no two threads get the same connection.
         with contextlib.suppress(IndexError):
             yield self._idle.pop()
-        yield KeptConnection(self._opened())
+        yield KeptConnection(self._connected)
 
-    def _opened(self) -> HTTPConnection:
-        if self._is_tls:
-            return HTTPSConnection(
-                self._host, self._port, timeout=self._timeout_seconds, context=self._tls_context()
-            )
-        return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+    def _connected(self) -> socket.socket:
+        """A socket to the endpoint; over TLS the other side has proved to be it."""
+        plain = socket.create_connection((self._host, self._port), self._timeout_seconds)
+        # A request is one packet, and nobody waits for a second one to come along.
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self._is_tls:
+            return plain
+        try:
+            return self._tls_context().wrap_socket(plain, server_hostname=self._host)
+        except BaseException:
+            plain.close()
+            raise
 
     def close(self) -> None:
         """No connection is kept open."""
@@ -122,7 +137,7 @@ class HotClient:
         return self._tls
 
 
-def default_endpoint(region: str) -> str:
-    """Where DynamoDB is in that region (https://docs.aws.amazon.com/general/latest/gr/ddb.html)."""
+def default_endpoint(region: str, service: Service = DYNAMODB) -> str:
+    """Where the service is in that region (https://docs.aws.amazon.com/general/latest/gr/ddb.html, and sqs-service)."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"https://dynamodb.{region}.{suffix}"
+    return f"https://{service.name}.{region}.{suffix}"
