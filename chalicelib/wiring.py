@@ -17,7 +17,7 @@ from chalicelib.adapters.dynamodb.quick_keys import QuickKeys
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.hot_client import HotClient
 from chalicelib.adapters.secrets import AwsSecrets
-from chalicelib.adapters.sigv4 import DYNAMODB, Credentials, Service
+from chalicelib.adapters.sigv4 import DYNAMODB, SQS, Credentials, Service
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
 from chalicelib.domain.billing_accounts import Connecting
@@ -104,6 +104,7 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
             region=region,
             endpoint_url=endpoint_url,
             ids=ids,
+            hot_client=_hot_client(loaded, machine, SQS),
         ),
         providers=ConfiguredProviders(
             Supplies(

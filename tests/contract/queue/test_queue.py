@@ -4,13 +4,16 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from chalicelib.adapters.hot_client import HotClient, UnexpectedError
+from chalicelib.adapters.sigv4 import SQS, Credentials
 from chalicelib.adapters.sqs import SqsQueue, queue_name
+from chalicelib.adapters.system import SystemClock
 from chalicelib.domain.errors import StoreUnavailableError
 from chalicelib.ports import Message, QueueName
 from infra.local.ports import free_port
@@ -45,22 +48,61 @@ class Bench:
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
-def bench_at(endpoint_url: str | None) -> Bench:
+def bench_at(endpoint_url: str | None, hot_client: HotClient | None = None) -> Bench:
     arguments: dict[str, Any] = {"region_name": REGION, "endpoint_url": endpoint_url}
     sqs = boto3.client("sqs", **arguments)
     stage = f"t{uuid.uuid4().hex[:12]}"
     ensure_resources(boto3.client("dynamodb", **arguments), sqs, stage=stage)
-    queue = SqsQueue(stage=stage, region=REGION, endpoint_url=endpoint_url, ids=SequentialIds())
+    queue = SqsQueue(
+        stage=stage,
+        region=REGION,
+        endpoint_url=endpoint_url,
+        ids=SequentialIds(),
+        hot_client=hot_client,
+    )
     return Bench(queue, sqs, stage)
 
 
-@pytest.fixture(params=["moto", pytest.param("emulator", marks=pytest.mark.integration)])
+class AnswersLost:
+    """A client whose messages arrive, and nobody hears of it."""
+
+    def __init__(self, client: HotClient) -> None:
+        self._client = client
+
+    def call(self, operation: str, body: bytes) -> Any:
+        answer = self._client.call(operation, body)
+        if operation == "SendMessage":
+            raise UnexpectedError("timeout")
+        return answer
+
+
+EMULATED = [
+    pytest.param(name, marks=pytest.mark.integration)
+    for name in ("emulator", "quick", "answers lost")
+]
+
+
+@pytest.fixture(params=["moto", *EMULATED])
 def bench(request: pytest.FixtureRequest, _credentials: None) -> Iterator[Bench]:
     if request.param == "moto":
         with mock_aws():
             yield bench_at(None)
-    else:
-        yield bench_at(request.getfixturevalue("emulator").endpoint_url)
+        return
+    url = request.getfixturevalue("emulator").endpoint_url
+    if request.param == "emulator":
+        yield bench_at(url)
+        return
+    client = HotClient(
+        region=REGION,
+        endpoint_url=url,
+        credentials=lambda: Credentials("local", "local"),
+        clock=SystemClock(),
+        timeout_seconds=30.0,
+        service=SQS,
+    )
+    lossy = cast("HotClient", AnswersLost(client))
+    yield bench_at(url, client if request.param == "quick" else lossy)
+    client.close()
 
 
 def test_send_delivers_the_body_to_its_queue_and_group_only(bench: Bench) -> None:
