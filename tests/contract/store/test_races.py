@@ -1,6 +1,7 @@
 """Racing writers lose nothing and see nothing half done. Only on an engine that is exact itself."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,21 +21,28 @@ from chalicelib.domain.snapshots import Snapshot
 from chalicelib.ports import Absent, AtRevision, Put, Store
 from chalicelib.services.audit_chain import ChainedStore
 from chalicelib.services.limit_checkouts import count_checkout
-from tests.contract.store.threads import THREADS, at_once, hurried_store
+from tests.contract.store.threads import THREADS, at_once, hurried_quick_store, hurried_store
 from tests.contract.store.worlds import DynamoWorld
 from tests.factories import ACME, a_customer, a_product
 from tests.fakes.store import InMemoryStore
 from tests.fakes.system import START
 from tests.fakes.world import World as FakesWorld
 
+EMULATED = [pytest.param(name, marks=pytest.mark.integration) for name in ("emulator", "quick")]
 
-@pytest.fixture(params=["memory", pytest.param("emulator", marks=pytest.mark.integration)])
-def store(request: pytest.FixtureRequest) -> Store:
+
+@pytest.fixture(params=["memory", *EMULATED])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """One whose waits are real: moto is left out, because it is not exact itself under threads."""
     if request.param == "memory":
-        return InMemoryStore(SystemClock())
+        yield InMemoryStore(SystemClock())
+        return
     world: DynamoWorld = request.getfixturevalue("emulator_world")
-    return hurried_store(world)
+    if request.param == "emulator":
+        yield hurried_store(world)
+        return
+    with hurried_quick_store(world) as made:
+        yield made
 
 
 def entry(entry_id: str) -> AuditEntry:
