@@ -12,7 +12,6 @@ from chalicelib.api.rate_limits import count_request
 from chalicelib.api.wire import NoBody, NoQuery, Query, Wire
 from chalicelib.domain.api_keys import ApiKey, Scope
 from chalicelib.domain.errors import ForbiddenError
-from chalicelib.services.check_health import check_health
 
 bp = Blueprint(__name__)
 
@@ -95,6 +94,9 @@ def get_health(call: Call[NoBody, HealthQuery]) -> Health:
     if not isinstance(caller, ApiKey) or Scope.OPERATIONS_READ not in caller.scopes:
         raise ForbiddenError(f"Looking closely needs the scope {Scope.OPERATIONS_READ.value!r}.")
     count_request(ports, runtime.buckets(), caller.actor)
+    # Imported late: it brings what it looks at, and most who ask want to know no more than that somebody answers.
+    from chalicelib.services.check_health import check_health  # noqa: PLC0415
+
     found = check_health(ports)
     return Health(
         environment=ports.environment.name,
