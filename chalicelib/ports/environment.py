@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What an environment is called and may do. `connecting`: on whose behalf it sells; None: its own keys' accounts."""
+    """What an environment is called and may do. `connecting`: on whose behalf it sells; None: of its keys' owner."""
 
     name: str
     live: bool
