@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.adapters.hot_client import ODD, HotClient, UnexpectedError
 from chalicelib.domain.errors import StoreUnavailableError
-from chalicelib.ports import Ids, Message, QueueDepth, QueueName
+from chalicelib.ports import Ids, Message, Monitor, QueueDepth, QueueName
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -39,9 +39,14 @@ class SqsQueue:
         endpoint_url: str | None,
         ids: Ids,
         hot_client: HotClient | None = None,
+        monitor: Monitor | None = None,
     ) -> None:
-        """No request is made. With `hot_client` messages go by hand-signed calls, or else by botocore."""
+        """No request is made. With `hot_client` messages go by hand-signed calls, or else by botocore.
+
+        The monitor is told whenever it is botocore that sends after all.
+        """
         self._hot_client = hot_client
+        self._monitor = monitor
         self._stage = stage
         self._region = region
         self._endpoint_url = endpoint_url
@@ -94,8 +99,15 @@ class SqsQueue:
                 self._urls[name] = found["QueueUrl"]
             sent = _call(self._hot_client, "SendMessage", QueueUrl=self._urls[name], **request)
             return bool(sent["MessageId"])
-        except (UnexpectedError, *ODD):
-            return False
+        except UnexpectedError as error:
+            self._fell_back(str(error))
+        except ODD:
+            self._fell_back("odd_answer")
+        return False
+
+    def _fell_back(self, why: str) -> None:
+        if self._monitor is not None:
+            self._monitor.event("hot_send_fell_back", why=why)
 
     def depths(self) -> dict[QueueName, QueueDepth]:
         """What every queue and its dead letters hold, as near as SQS knows."""

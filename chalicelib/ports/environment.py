@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.billing_accounts import Connecting
 from chalicelib.domain.drift_policies import DriftPolicy, DuplicatePolicy
 from chalicelib.domain.request_rates import USUAL_RATE, RequestRate
 from chalicelib.ports.billing import EventReader, Providers
@@ -16,6 +15,7 @@ from chalicelib.ports.system import Clock, Ids, Monitor, TokenSigner
 from chalicelib.ports.webhooks import WebhookSender
 
 if TYPE_CHECKING:
+    from chalicelib.domain.billing_accounts import Connecting
     from chalicelib.domain.customer_tokens import TokenSecret
 
 

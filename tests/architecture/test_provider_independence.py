@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.wiring import PROVIDERS
+from chalicelib.wiring.billing import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 NEUTRAL = [

@@ -7,7 +7,8 @@ from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.domain.errors import BillingNotConfiguredError
 from chalicelib.ports import CheckoutProvider, DirectProvider
 from chalicelib.settings import Settings, SettingsError
-from chalicelib.wiring import PROVIDERS, ConfiguredProviders, Supplies
+from chalicelib.wiring.billing import PROVIDERS, ConfiguredProviders, Supplies
+from chalicelib.wiring.secrets import Secrets
 from tests.fakes.store import InMemoryStore
 from tests.fakes.system import FakeClock
 
@@ -25,9 +26,7 @@ def configured(**variables: str) -> ConfiguredProviders:
     return ConfiguredProviders(
         Supplies(
             settings=found,
-            secrets=wiring.Secrets(
-                found, AwsSecrets(region="us-east-1", endpoint_url=None, clock=clock)
-            ),
+            secrets=Secrets(found, AwsSecrets(region="us-east-1", endpoint_url=None, clock=clock)),
             store=InMemoryStore(clock),
             clock=clock,
             patience_seconds=4.0,

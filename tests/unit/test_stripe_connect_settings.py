@@ -17,7 +17,8 @@ from chalicelib.domain.billing_accounts import (
 from chalicelib.domain.errors import BillingNotConnectedError
 from chalicelib.ports import Anyhow, Put
 from chalicelib.settings import Settings, SettingsError
-from chalicelib.wiring import ConfiguredProviders, Supplies
+from chalicelib.wiring.billing import ConfiguredProviders, Supplies
+from chalicelib.wiring.secrets import Secrets
 from tests.fakes.store import InMemoryStore
 from tests.fakes.system import FakeClock
 
@@ -40,7 +41,7 @@ class Root:
         self.providers = ConfiguredProviders(
             Supplies(
                 settings=self.loaded,
-                secrets=wiring.Secrets(self.loaded, source),
+                secrets=Secrets(self.loaded, source),
                 store=self.store,
                 clock=clock,
                 patience_seconds=4.0,

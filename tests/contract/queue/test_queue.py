@@ -18,7 +18,7 @@ from chalicelib.domain.errors import StoreUnavailableError
 from chalicelib.ports import Message, QueueName
 from infra.local.ports import free_port
 from infra.local.resources import ensure_resources
-from tests.fakes.system import SequentialIds
+from tests.fakes.system import RecordingMonitor, SequentialIds
 
 REGION = "us-east-1"
 
@@ -28,6 +28,8 @@ class Bench:
     queue: SqsQueue
     sqs: Any
     stage: str
+    monitor: RecordingMonitor
+    is_lossy: bool
 
     def received(self, queue: QueueName) -> list[tuple[str, dict[str, str]]]:
         """Group and body of each waiting message, in the order of delivery; they are deleted."""
@@ -53,14 +55,16 @@ def bench_at(endpoint_url: str | None, hot_client: HotClient | None = None) -> B
     sqs = boto3.client("sqs", **arguments)
     stage = f"t{uuid.uuid4().hex[:12]}"
     ensure_resources(boto3.client("dynamodb", **arguments), sqs, stage=stage)
+    monitor = RecordingMonitor()
     queue = SqsQueue(
         stage=stage,
         region=REGION,
         endpoint_url=endpoint_url,
         ids=SequentialIds(),
         hot_client=hot_client,
+        monitor=monitor,
     )
-    return Bench(queue, sqs, stage)
+    return Bench(queue, sqs, stage, monitor, isinstance(hot_client, AnswersLost))
 
 
 class AnswersLost:
@@ -110,6 +114,8 @@ def test_send_delivers_the_body_to_its_queue_and_group_only(bench: Bench) -> Non
         bench.queue.send(Message(queue=queue, group="acme", body={"id": queue.value}))
     for queue in QueueName:
         assert bench.received(queue) == [("acme", {"id": queue.value})]
+    told = [fields["why"] for fields in bench.monitor.named("hot_send_fell_back")]
+    assert told == (["timeout"] * len(QueueName) if bench.is_lossy else [])
 
 
 def test_send_of_the_same_again_delivers_it_again(bench: Bench) -> None:

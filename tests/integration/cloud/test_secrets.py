@@ -6,9 +6,11 @@ import uuid
 import boto3
 import pytest
 
-from chalicelib import settings, wiring
+from chalicelib import settings
 from chalicelib.adapters.secrets import AwsSecrets
 from chalicelib.domain.errors import BillingNotConfiguredError, InvalidSignatureError
+from chalicelib.wiring.billing import ConfiguredEventReader, ConfiguredProviders, Supplies
+from chalicelib.wiring.secrets import Secrets
 from infra.local.stripe_stand_in.deliveries import sign
 from tests.fakes.store import InMemoryStore
 from tests.fakes.system import FakeClock
@@ -43,9 +45,9 @@ class Environment:
             }
         )
         source = AwsSecrets(region="us-east-1", endpoint_url=cloud, clock=self.clock)
-        secrets = wiring.Secrets(self.settings, source)
-        self.providers = wiring.ConfiguredProviders(
-            wiring.Supplies(
+        secrets = Secrets(self.settings, source)
+        self.providers = ConfiguredProviders(
+            Supplies(
                 settings=self.settings,
                 secrets=secrets,
                 store=InMemoryStore(self.clock),
@@ -53,7 +55,7 @@ class Environment:
                 patience_seconds=4,
             )
         )
-        self.events = wiring.ConfiguredEventReader(self.settings, secrets, self.clock)
+        self.events = ConfiguredEventReader(self.settings, secrets, self.clock)
 
     def put_hooks(self, text: str) -> None:
         self.ssm.put_parameter(

@@ -98,6 +98,8 @@ def test_start_makes_everything_work_and_stop_leaves_nothing(
             "STRIPE_API_BASE": info["stripe_url"],
             "STRIPE_SECRET_KEY": "sk_test_paygrade_local",
             "STRIPE_WEBHOOK_SECRETS": info["stripe_webhook_secret"],
+            "STRIPE_CONNECT_CLIENT_ID": "ca_StandIn",
+            "PAYGRADE_STRIPE_CONNECT": "optional",
         }
         assert httpx.get(f"{info['stripe_url']}/_stand_in/requests").status_code == 200
 
@@ -204,8 +206,9 @@ def test_another_port_takes_the_webhook_with_it(tmp_path: Path, ports: tuple[int
         answer = httpx.get(
             f"{stack.billing.url}/v1/webhook_endpoints", auth=("sk_test_paygrade_local", "")
         )
-    (endpoint,) = answer.json()["data"]
-    assert endpoint["url"] == f"http://127.0.0.1:{moved[0]}/v1/webhooks/stripe"
+    # One for its own account, one for those that are connected.
+    urls = [endpoint["url"] for endpoint in answer.json()["data"]]
+    assert urls == [f"http://127.0.0.1:{moved[0]}/v1/webhooks/stripe"] * 2
 
 
 def test_key_of_the_user_means_stripes_test_mode(
