@@ -221,7 +221,13 @@ def _stripe_connect(values: Mapping[str, str], *, live: bool) -> str | None:
         raise SettingsError(
             "PAYGRADE_STRIPE_CONNECT is 'optional', but a live environment never sells on the platform's own account."
         )
-    return text if "STRIPE_CONNECT_CLIENT_ID" in values else None
+    if "STRIPE_CONNECT_CLIENT_ID" in values:
+        return text
+    if "PAYGRADE_STRIPE_CONNECT" in values:
+        raise SettingsError(
+            "PAYGRADE_STRIPE_CONNECT needs a platform to connect accounts to: STRIPE_CONNECT_CLIENT_ID is missing."
+        )
+    return None
 
 
 def is_reference(setting: str) -> bool:

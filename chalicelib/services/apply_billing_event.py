@@ -22,6 +22,10 @@ from chalicelib.services.find_customer import find_customer
 from chalicelib.services.settle_duplicates import settle_soon
 
 _ABOUT_SUBSCRIPTIONS = "customer.subscription."
+_WRONG_MODE = "wrong_mode"
+_WRONG_VERSION = "wrong_api_version"
+_WRONG_ACCOUNT = "wrong_account"
+_QUARANTINED = frozenset({_WRONG_MODE, _WRONG_VERSION, _WRONG_ACCOUNT})
 
 
 def keep_billing_event(
@@ -54,10 +58,28 @@ def keep_billing_event(
         stored = ports.store.get(BillingEvent, event.id)
         if stored is None:
             raise
+        if quarantined is None and stored.reason in _QUARANTINED:
+            return _revived(ports, stored, kept)
         return stored
-    if quarantined:
+    if quarantined and not _is_expected(ports, event, quarantined):
         ports.monitor.event("billing_event_quarantined", event_id=event.id, reason=reason)
     return kept
+
+
+def _revived(ports: Ports, stored: BillingEvent, kept: BillingEvent) -> BillingEvent:
+    """The event as it is meant for us: what came first was a copy of it by a wrong endpoint."""
+    revived = replace(kept, revision=stored.revision + 1)
+    try:
+        ports.store.commit(Put(revived, AtRevision(number=stored.revision)))
+    except StoreConflictError:
+        return ports.store.get(BillingEvent, kept.id) or revived
+    return revived
+
+
+def _is_expected(ports: Ports, event: ProviderEvent, reason: str) -> bool:
+    """Whether nothing is wrong: a platform's endpoint gets the events of all its accounts, and of both modes."""
+    is_platforms = ports.environment.connecting is not None and event.account_id is not None
+    return is_platforms and reason in (_WRONG_ACCOUNT, _WRONG_MODE)
 
 
 def _why_quarantined(
@@ -65,13 +87,13 @@ def _why_quarantined(
 ) -> str | None:
     """Why it is not meant for this environment. Somebody has to know: an endpoint at the provider is a wrong one."""
     if event.live != ports.environment.live:
-        return "wrong_mode"
+        return _WRONG_MODE
     if fetched:
         return None  # by ourselves, so from the right account and in our version
     if event.api_version != ports.environment.billing_api_version:
-        return "wrong_api_version"
+        return _WRONG_VERSION
     if not event.ends_connection and not _is_of_our_account(ports, provider, event):
-        return "wrong_account"
+        return _WRONG_ACCOUNT
     return None
 
 
@@ -166,9 +188,10 @@ def receive_billing_event(
 
     Once it is stored nothing is lost: whatever fails after that, the sweep finds the event pending.
     """
-    if event.ends_connection and event.account_id is not None:
-        notice_revocation(ports, cause, provider, event.account_id)
     kept = keep_billing_event(ports, provider, event)
+    if event.ends_connection and ports.environment.connecting and event.account_id is not None:
+        # Whatever fails here, the provider delivers it again.
+        notice_revocation(ports, cause, provider, event.account_id)
     if kept.status is not BillingEventStatus.PENDING:
         return kept
     try:

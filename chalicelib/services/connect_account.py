@@ -38,7 +38,6 @@ from chalicelib.ports import (
 )
 from chalicelib.services.audit import entry
 from chalicelib.services.listing import all_within
-from chalicelib.services.optimistic import retried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +95,8 @@ def finish_connecting(
     if code is None:
         raise ConnectRefusedError("Connecting was declined at the provider; nothing has changed.")
     account_id = connector.redeem(code)
+    # Read before the links are looked at: whoever connects another account meanwhile makes the commit fail.
+    held = ports.store.get(BillingAccount, provider)
     if not _knows_what_is_linked(ports, provider, connector.acting_for(account_id)):
         raise ConnectRefusedError(
             f"The account {account_id!r} does not know what this environment sells: it is linked to another account."
@@ -105,15 +106,15 @@ def finish_connecting(
     # Asked only where it matters: elsewhere the key's own account is never worked with.
     optional = ports.environment.connecting is Connecting.OPTIONAL
     is_own = optional and connector.own_account() == account_id
+    account = connected(held, provider, account_id, ports.clock.now(), is_own=is_own)
     by = Cause(actor=attempt.begun_by, request_id=cause.request_id, operation_id=cause.operation_id)
-
-    def attempt_to_store() -> BillingAccount:
-        held = ports.store.get(BillingAccount, provider)
-        account = connected(held, provider, account_id, ports.clock.now(), is_own=is_own)
+    try:
         store_account(ports, by, held, account, "connected")
-        return account
-
-    return retried(attempt_to_store)
+    except StoreConflictError:
+        raise ConnectRefusedError(
+            "An account was connected, or disconnected, at the same time. Look at what is connected now."
+        ) from None
+    return account
 
 
 def store_account(

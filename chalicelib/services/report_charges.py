@@ -11,7 +11,7 @@ from typing import Final
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
-    BillingNotConnectedError,
+    BillingNotConfiguredError,
     DomainError,
     NotFoundError,
     ProviderUnavailableError,
@@ -28,7 +28,7 @@ from chalicelib.domain.usage_charges import (
     tried,
     waiting,
 )
-from chalicelib.ports import AtRevision, Ports, Put, UsageCharging
+from chalicelib.ports import AtRevision, BillingProvider, Ports, Put, UsageCharging
 
 _AT_MOST: Final = 500
 # Of the minute between two sweeps, so that others have time as well.
@@ -77,27 +77,35 @@ def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:
     now = ports.clock.now()
     if _is_too_late(charge, ports):
         return _store(ports, charge, given_up(charge, now))
+    # Before it counts as tried: while nobody has connected an account there is no doubt that nobody was told.
+    provider = _provider_of(ports, charge)
     attempt = tried(charge, now)
     ports.store.commit(Put(attempt, AtRevision(number=charge.revision)))
     customer = ports.store.get(Customer, charge.customer_id)
     billing_id = None if customer is None else customer.billing_id(charge.provider)
     try:
-        provider = ports.providers.get(charge.provider)
         if billing_id is None:
             return _settle(ports, attempt, ChargeStatus.FAILED, "The customer is not known there.")
+        if provider is None:
+            return _settle(ports, attempt, ChargeStatus.FAILED, "There is no such provider here.")
         if not isinstance(provider, UsageCharging):
             return _settle(ports, attempt, ChargeStatus.FAILED, "It charges no usage.")
         provider.report_usage(metered_usage(attempt, billing_id))
     except ProviderUnavailableError as error:
         later = waiting(attempt, ports.clock.now(), error.detail)
-        if isinstance(error, BillingNotConnectedError):
-            # Nobody was told: however long it takes until an account is connected, this try leaves no doubt.
-            later = replace(later, uncertain_since=charge.uncertain_since)
         ports.store.commit(Put(later, AtRevision(number=attempt.revision)))
         raise
     except DomainError as error:
         return _settle(ports, attempt, ChargeStatus.FAILED, error.detail)
     return _settle(ports, attempt, ChargeStatus.REPORTED, None)
+
+
+def _provider_of(ports: Ports, charge: UsageCharge) -> BillingProvider | None:
+    """None: the environment has it no more, or no key for it. Raises `BillingNotConnectedError`."""
+    try:
+        return ports.providers.get(charge.provider)
+    except BillingNotConfiguredError:
+        return None
 
 
 def retry_charge(ports: Ports, charge_id: str) -> UsageCharge:

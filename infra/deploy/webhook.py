@@ -16,6 +16,7 @@ from infra.deploy.secrets import STRIPE_KEY, WEBHOOK_SECRETS, Secrets
 
 PATH: Final = "/v1/webhooks/stripe"
 MARK: Final = "paygrade_environment"
+CONNECT_MARK: Final = "paygrade_connect"
 
 
 def event_types(*, connect: bool = False) -> list[str]:
@@ -95,6 +96,7 @@ class Webhook:
         }
         if self._connect:
             wanted["connect"] = True
+            wanted["metadata"][CONNECT_MARK] = "true"
         made = self._endpoints.create(wanted)
         if not made.secret:
             raise DeployError(f"Stripe made {made.id} without telling its secret.")
@@ -116,8 +118,9 @@ class Webhook:
         return bool(metadata.get(MARK) == self._stage)
 
     def _is_current(self, endpoint: Any, address: str) -> bool:
-        # Stripe names the platform's application where an endpoint is for connected accounts; that can't be changed.
-        is_connect = endpoint.application is not None
+        # For connected accounts or not: that can't be changed, and Stripe does not show it for certain.
+        metadata = endpoint.metadata.to_dict() if endpoint.metadata else {}
+        is_connect = CONNECT_MARK in metadata
         is_right = endpoint.url == address and endpoint.api_version == STRIPE_API_VERSION
         return bool(is_right and is_connect is self._connect)
 

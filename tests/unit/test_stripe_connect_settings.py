@@ -124,6 +124,13 @@ def test_connect_setting_that_is_none_is_refused_by_the_variables_name(text: str
         settings.load({**PLATFORM, "PAYGRADE_STRIPE_CONNECT": text})
 
 
+@pytest.mark.parametrize("text", ["required", "optional"])
+def test_connect_setting_without_a_platform_is_refused(text: str) -> None:
+    """Silently working with the key's own account is what `required` is there to prevent."""
+    with pytest.raises(SettingsError, match="STRIPE_CONNECT_CLIENT_ID is missing"):
+        settings.load({**BASE, "PAYGRADE_STRIPE_CONNECT": text})
+
+
 def test_live_environment_never_sells_on_the_platforms_own_account() -> None:
     live = {**PLATFORM, **OPTIONAL, "PAYGRADE_MODE": "live", "STRIPE_SECRET_KEY": "sk_live_1"}
     with pytest.raises(SettingsError, match="live environment"):

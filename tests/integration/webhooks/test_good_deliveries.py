@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -20,7 +21,7 @@ from tests.integration.webhooks.deliveries import (
     signature,
     signed,
 )
-from tests.integration.world import SECRET, Deployment, dump
+from tests.integration.world import SECRET, Deployment, OneProvider, dump
 from tests.unit.api.world import served
 
 OLD: Final = "whsec_rolled_out"
@@ -222,3 +223,19 @@ def test_webhook_event_of_a_connected_account_is_not_for_an_environment_with_its
     [kept] = deployment.store.all(BillingEvent)
     assert kept.reason == "wrong_account"
     assert deployment.fake.calls == []
+
+
+def test_webhook_told_of_the_end_of_a_connection_that_never_was_keeps_it(
+    deployment: Deployment,
+) -> None:
+    """After a change from OAuth to the account's own key: an error would come again for days."""
+    environment = replace(deployment.ports.environment, connecting=None)
+    providers = OneProvider(deployment.fake)
+    deployment.ports = replace(deployment.ports, environment=environment, providers=providers)
+    ended = event(
+        type="account.application.deauthorized",
+        account="acct_1",
+        data={"object": {"id": "ca_1", "object": "application"}},
+    )
+    answer = signed(ended).to(deployment)
+    assert (answer.status, answer.json["status"]) == (200, "ignored")

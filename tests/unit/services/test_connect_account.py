@@ -21,7 +21,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.plans import PackageKind
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.ports import BillingProvider, Delete, Providers, Write
+from chalicelib.ports import BillingProvider, Delete, Providers, Put, Write
 from chalicelib.services.billing_account import account_in_use
 from chalicelib.services.connect_account import begin_connecting, finish_connecting
 from chalicelib.services.disconnect_account import disconnect_account, notice_revocation
@@ -157,6 +157,21 @@ def test_connect_finished_twice_at_once_sends_the_code_once(platform: Platform) 
         finish_connecting(platform.ports, a_cause("second"), "stripe", way.state, "c")
     assert platform.connector.asked == ["redeem c"]
     assert platform.in_use() == "acct_a"
+
+
+def test_two_owners_at_once_leave_one_account_and_the_other_is_told(platform: Platform) -> None:
+    first = begin_connecting(platform.ports, a_cause(), "stripe", BACK)
+    platform.connector.codes["c"] = "acct_a"
+
+    def other_owner_is_first(writes: tuple[Write, ...]) -> None:
+        if any(isinstance(w, Put) and isinstance(w.record, BillingAccount) for w in writes):
+            platform.store.before_commit = None
+            platform.connect("acct_b", "other")
+
+    platform.store.before_commit = other_owner_is_first
+    with pytest.raises(ConnectRefusedError, match="at the same time"):
+        finish_connecting(platform.ports, a_cause(), "stripe", first.state, "c")
+    assert platform.in_use() == "acct_b"
 
 
 def test_connect_declined_changes_nothing_and_spends_the_state(platform: Platform) -> None:
