@@ -141,6 +141,9 @@ def test_lost_webhook_is_repaired_on_schedule_and_all_survives_a_restart(
         lost = subscribe(api, stripe, "lost")
         # Any delivery still under way would be hint enough: nothing would be left to find.
         eventually(lambda: stripe.get("/_stand_in/deliveries").json()["pending"] == 0)
+        # So would be one that has come and waits for a worker.
+        waiting = {"status": "pending"}
+        eventually(lambda: api.get("/billing_events", params=waiting).json()["data"] == [])
         stripe.post("/_stand_in/deliveries", json={"mode": "drop"}).raise_for_status()
         cancel_in_stripe(stripe, lost)
 
