@@ -116,15 +116,17 @@ def stripe_callback(call: Call[NoBody, CallbackQuery]) -> Reply[Any]:
     """
     query = call.query
     code = query.code if query.error is None else None
-    if "text/html" not in call.headers.get("accept", ""):
-        account = finish_connecting(call.ports, call.cause, PROVIDER, query.state, code)
-        return Reply(_shown(call.ports, account))
+    is_browser = "text/html" in call.headers.get("accept", "")
     try:
         account = finish_connecting(call.ports, call.cause, PROVIDER, query.state, code)
     except DomainError as error:
+        if not is_browser:
+            raise
         problem, headers = problem_of(error, call.cause.request_id)
         told = {name: value for name, value in headers.items() if name != "Content-Type"}
         return _page(problem.title, problem.detail, status=problem.status, headers=told)
+    if not is_browser:
+        return Reply(_shown(call.ports, account))
     return _page(
         "Stripe is connected",
         f"Paygrade works on behalf of the account {account.account_id} now. You can close this page.",

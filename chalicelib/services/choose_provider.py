@@ -1,7 +1,6 @@
 """Which billing provider does what: chosen by what it is able to do, never by its name."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from chalicelib.domain.billing import CheckoutMode
 from chalicelib.domain.errors import (
@@ -70,11 +69,25 @@ def _mode_refusal(provider: CheckoutProvider, mode: CheckoutMode) -> InvalidErro
     return invalid("ui_mode", "unsupported", detail)
 
 
+def reached(ports: Ports) -> tuple[dict[str, BillingProvider], tuple[str, ...]]:
+    """The providers by name; and those of which nothing is known, as nobody has connected an account."""
+    found = dict(_each(ports))
+    able = {name: provider for name, provider in found.items() if provider is not None}
+    return able, tuple(name for name in found if name not in able)
+
+
 def within_reach(ports: Ports) -> Iterator[BillingProvider]:
     """The environment's providers but those that somebody has to connect first: for looking, not for selling."""
+    return (provider for _, provider in _each(ports) if provider is not None)
+
+
+def _each(ports: Ports) -> Iterator[tuple[str, BillingProvider | None]]:
+    """Every provider, made when it is come to; None where an account has to be connected first."""
     for name in ports.providers.names():
-        with suppress(BillingNotConnectedError):
-            yield ports.providers.get(name)
+        try:
+            yield name, ports.providers.get(name)
+        except BillingNotConnectedError:
+            yield name, None
 
 
 def require_known(ports: Ports, wished: str | None) -> None:

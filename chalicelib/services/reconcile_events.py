@@ -17,13 +17,13 @@ from chalicelib.domain.reconciliations import (
 )
 from chalicelib.ports import EventHistory, Ports
 from chalicelib.services.apply_billing_event import apply_billing_event, keep_billing_event
+from chalicelib.services.choose_provider import reached
 from chalicelib.services.reconcile_parts import (
     PAGE_SIZE,
     STUCK,
     Answering,
     Page,
     next_provider,
-    reached,
 )
 
 

@@ -13,7 +13,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.reconciliations import Difference, Drift, DriftAction
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
-from chalicelib.ports import BillingProvider, Ports
+from chalicelib.ports import Ports
 
 PAGE_SIZE: Final = 10
 STUCK: Final = timedelta(minutes=10)
@@ -58,18 +58,6 @@ class Answering:
             self._ports.monitor.event("reconcile_provider_away", provider=name, code=error.code)
             return
         self._ports.monitor.event("reconcile_object_failed", entity=entity, code=error.code)
-
-
-def reached(ports: Ports) -> tuple[dict[str, BillingProvider], tuple[str, ...]]:
-    """The providers by name; and those of which nothing is known, as nobody has connected an account."""
-    found: dict[str, BillingProvider] = {}
-    unknown: list[str] = []
-    for name in ports.providers.names():
-        try:
-            found[name] = ports.providers.get(name)
-        except BillingNotConnectedError:
-            unknown.append(name)
-    return found, tuple(unknown)
 
 
 def next_provider(

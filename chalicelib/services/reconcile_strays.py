@@ -11,10 +11,11 @@ from chalicelib.domain.convergence import METADATA_ENVIRONMENT
 from chalicelib.domain.errors import DomainError
 from chalicelib.domain.reconciliations import Drift, DriftAction, DriftKind
 from chalicelib.ports import Ports, SubscriptionListing
+from chalicelib.services.choose_provider import reached
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.find_customer import find_customer, linked_customer
 from chalicelib.services.price_owners import owners_of
-from chalicelib.services.reconcile_parts import Answering, Page, next_provider, reached
+from chalicelib.services.reconcile_parts import Answering, Page, next_provider
 
 
 def stray_page(ports: Ports, cause: Cause, cursor: str | None) -> Page:

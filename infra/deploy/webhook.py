@@ -114,15 +114,17 @@ class Webhook:
         return list(self._endpoints.list({"limit": 100}).auto_paging_iter())
 
     def _is_ours(self, endpoint: Any) -> bool:
-        metadata = endpoint.metadata.to_dict() if endpoint.metadata else {}
-        return bool(metadata.get(MARK) == self._stage)
+        return bool(_metadata(endpoint).get(MARK) == self._stage)
 
     def _is_current(self, endpoint: Any, address: str) -> bool:
         # For connected accounts or not: that can't be changed, and Stripe does not show it for certain.
-        metadata = endpoint.metadata.to_dict() if endpoint.metadata else {}
-        is_connect = CONNECT_MARK in metadata
+        is_connect = CONNECT_MARK in _metadata(endpoint)
         is_right = endpoint.url == address and endpoint.api_version == STRIPE_API_VERSION
         return bool(is_right and is_connect is self._connect)
+
+
+def _metadata(endpoint: Any) -> dict[str, str]:
+    return endpoint.metadata.to_dict() if endpoint.metadata else {}
 
 
 def of_stage(aws: Aws, config: StageConfig) -> Webhook | None:
