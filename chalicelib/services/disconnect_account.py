@@ -2,7 +2,11 @@
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.billing_accounts import AccountStatus, BillingAccount, ended
-from chalicelib.domain.errors import BillingNotConnectedError
+from chalicelib.domain.errors import (
+    BillingNotConnectedError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
 from chalicelib.ports import Ports
 from chalicelib.services.connect_account import require_connector, store_account
 from chalicelib.services.optimistic import retried
@@ -54,3 +58,18 @@ def notice_revocation(ports: Ports, cause: Cause, provider: str, account_id: str
         return True
 
     return retried(attempt)
+
+
+def notice_lost_revocations(ports: Ports, cause: Cause) -> None:
+    """Of each connection that has ended and whose notification got lost, the end is stored. One call a provider."""
+    for name in ports.providers.names():
+        if ports.providers.connector(name) is None:
+            continue
+        held = ports.store.get(BillingAccount, name)
+        if held is None or not held.is_connected:
+            continue
+        try:
+            notice_revocation(ports, cause, name, held.account_id)
+        except (ProviderUnavailableError, ProviderRefusedError) as error:
+            # Not known this time; whoever works with the account hears it, too.
+            ports.monitor.event("revocation_unknown", provider=name, code=error.code)

@@ -18,6 +18,7 @@ from chalicelib.domain.reconciliations import (
 )
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 from chalicelib.ports import Ports
+from chalicelib.services.disconnect_account import notice_lost_revocations
 from chalicelib.services.reconcile_catalog import package_page
 from chalicelib.services.reconcile_coupons import coupon_page
 from chalicelib.services.reconcile_customers import customer_page
@@ -28,7 +29,9 @@ from chalicelib.services.sweep import sweep
 
 
 def _outbox(ports: Ports, cause: Cause, run: Reconciliation) -> Page:
-    del cause, run  # what we published is carried over in any case
+    del run  # what we published is carried over in any case
+    # First of all: the pages to come ask on the account's behalf.
+    notice_lost_revocations(ports, cause)
     swept = sweep(ports)
     now = ports.clock.now()
     pending = ports.store.find_by(SyncTask, "status", SyncTaskStatus.PENDING).items

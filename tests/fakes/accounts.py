@@ -19,6 +19,7 @@ class FakeConnector:
     asked: list[str] = field(default_factory=list)
     on_redeem: Callable[[], None] = lambda: None
     on_release: Callable[[], None] = lambda: None
+    on_look: Callable[[], None] = lambda: None
 
     def authorize_url(self, state: str, return_url: str) -> str:
         return f"https://provider.test/authorize?state={state}&back={return_url}"
@@ -39,6 +40,7 @@ class FakeConnector:
         self.allowed.discard(account_id)
 
     def may_act_for(self, account_id: str) -> bool:
+        self.on_look()
         return account_id in self.allowed
 
     def own_account(self) -> str:

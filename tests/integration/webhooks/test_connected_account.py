@@ -17,10 +17,13 @@ from chalicelib.domain.checkout_sessions import CheckoutSession
 from chalicelib.domain.sync import SyncTask
 from chalicelib.ports import CheckoutProvider, QueueName
 from chalicelib.services.billing_account import account_in_use
+from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
 from infra.local.stripe_stand_in import Request, StandIn, request_log
 from infra.local.stripe_stand_in.account import CLIENT_ID
 from infra.local.stripe_stand_in.in_process import ADDRESS, TEST_KEY
+from tests.fakes.system import AmpleTime
+from tests.fakes.world import a_cause
 from tests.integration.webhooks.deliveries import Delivery, event, signed
 from tests.integration.webhooks.stories import CATALOG, told
 from tests.integration.world import SECRET, WEBHOOK, StripeDeployment
@@ -226,6 +229,23 @@ def test_platform_that_learns_of_the_end_by_a_refusal_keeps_work_for_later(
         if "pro" in one["id"] and one["name"].endswith("Professional")
     ]
     assert product["active"]
+
+
+def test_platform_hears_of_an_end_whose_notification_was_lost_by_reconciling(
+    platform: PlatformDeployment,
+) -> None:
+    account_id = platform.connect()["account_id"]
+    platform.sell()
+    platform.person("POST", "/_stand_in/deliveries", mode="drop")
+    platform.person("POST", f"/_stand_in/accounts/{account_id}/revoke")
+    assert told(platform, "integrations/stripe", method="GET")["status"] == "connected"
+    run = told(platform, "reconciliations")
+    continue_reconciliation(platform.ports, a_cause(), run["id"], AmpleTime())
+    shown = told(platform, "integrations/stripe", method="GET")
+    assert (shown["status"], shown["account_id"]) == ("revoked", account_id)
+    done = told(platform, f"reconciliations/{run['id']}", method="GET")
+    assert (done["status"], done["drifts"]) == ("failed", [])
+    assert done["error"] == "Not everything was compared with stripe."
 
 
 @pytest.mark.parametrize("account", [None, "acct_other"])

@@ -16,10 +16,13 @@ from chalicelib.domain.errors import (
     BillingNotConfiguredError,
     BillingNotConnectedError,
     ConnectRefusedError,
+    DomainError,
     InvalidConnectStateError,
+    ProviderRefusedError,
     ProviderUnavailableError,
 )
 from chalicelib.domain.plans import PackageKind
+from chalicelib.domain.reconciliations import Reconciliation, ReconciliationStatus
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 from chalicelib.ports import BillingProvider, Delete, Providers, Put, Write
 from chalicelib.services.billing_account import account_in_use
@@ -27,11 +30,14 @@ from chalicelib.services.connect_account import begin_connecting, finish_connect
 from chalicelib.services.disconnect_account import disconnect_account, notice_revocation
 from chalicelib.services.link_customer import link_customer
 from chalicelib.services.listing import all_within
+from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
+from chalicelib.services.start_reconciliation import start_reconciliation
 from chalicelib.services.sync_catalog import sync_package
 from tests.factories import a_price
 from tests.fakes.accounts import OWN, FakeConnector
 from tests.fakes.billing import FakeBillingProvider
+from tests.fakes.system import AmpleTime
 from tests.fakes.world import World, a_cause
 
 BACK = "https://api.example.test/v1/integrations/stripe/callback"
@@ -322,6 +328,53 @@ def test_revocation_is_believed_only_if_the_provider_confirms_it(platform: Platf
     with pytest.raises(BillingNotConnectedError, match="revoked"):
         platform.in_use()
     assert not notice_revocation(platform.ports, a_cause(), "stripe", "acct_a")  # told before
+
+
+def a_run(platform: Platform) -> Reconciliation:
+    run = start_reconciliation(platform.ports, "test")
+    return continue_reconciliation(platform.ports, a_cause(), run.id, AmpleTime())
+
+
+def test_reconcile_of_a_connection_that_stands_changes_nothing_about_it(
+    platform: Platform,
+) -> None:
+    account = platform.connect("acct_a")
+    assert a_run(platform).status is ReconciliationStatus.SUCCEEDED
+    assert platform.store.get(BillingAccount, "stripe") == account
+
+
+def test_reconcile_finds_a_revocation_nobody_told_of_and_goes_on_without_the_account(
+    platform: Platform,
+) -> None:
+    platform.connect("acct_a")
+    platform.connector.allowed.clear()
+    run = a_run(platform)
+    assert (run.status, run.error) == (
+        ReconciliationStatus.FAILED,
+        "Not everything was compared with stripe.",
+    )
+    held = platform.store.get(BillingAccount, "stripe")
+    assert held is not None
+    assert held.status is AccountStatus.REVOKED
+    a_run(platform)
+    assert len(platform.monitor.named("billing_account_revoked")) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ProviderUnavailableError("away"), ProviderRefusedError("no right to look")]
+)
+def test_reconcile_that_cannot_ask_whether_a_connection_stands_believes_it_does(
+    platform: Platform, error: DomainError
+) -> None:
+    account = platform.connect("acct_a")
+
+    def fail() -> None:
+        raise error
+
+    platform.connector.on_look = fail
+    assert a_run(platform).status is ReconciliationStatus.SUCCEEDED
+    assert platform.store.get(BillingAccount, "stripe") == account
+    assert platform.monitor.named("revocation_unknown")
 
 
 def test_sync_without_an_account_waits_for_one_and_fills_no_dead_letters(
