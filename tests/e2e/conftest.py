@@ -20,7 +20,7 @@ from infra.local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )

@@ -160,7 +160,7 @@ def test_lost_webhook_is_repaired_on_schedule_and_all_survives_a_restart(
             runs = api.get("/reconciliations", params={"limit": 50}).json()["data"]
             return next((run for run in runs if status_drifts(run)), None)
 
-        repaired = eventually(report, 30)
+        repaired = eventually(report)
         assert repaired["trigger"] == "schedule"
         (drift,) = status_drifts(repaired)
         assert (drift["action"], drift["entity"]) == ("repaired", f"subscription:{lost['id']}")

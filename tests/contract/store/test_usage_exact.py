@@ -152,7 +152,7 @@ class Site:
 
 def until_answered(call: Callable[[], T]) -> T:
     """What a client does with a 503: the same again."""
-    for _ in range(50):
+    for _ in range(500):
         try:
             return call()
         except StoreUnavailableError:
@@ -309,7 +309,7 @@ def test_reserved_and_used_together_never_exceed_the_limit(
 
 def again(call: Callable[[], T]) -> T:
     """What a client does with a conflict that tells to come again."""
-    for _ in range(50):
+    for _ in range(500):
         try:
             return until_answered(call)
         except StoreConflictError:

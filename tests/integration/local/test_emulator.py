@@ -40,7 +40,7 @@ def kill(emulator: Emulator) -> None:
     os.kill(emulator.pid, signal.SIGKILL)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 8) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

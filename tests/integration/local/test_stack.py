@@ -109,12 +109,12 @@ def test_start_makes_everything_work_and_stop_leaves_nothing(
         sqs.send_message(
             QueueUrl=url, MessageBody="work", MessageGroupId="g", MessageDeduplicationId="1"
         )
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while HANDLED != ["work"]:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         started = time.monotonic()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
     assert not (tmp_path / "dev.json").exists()
     chalice_own = "AWS_EXECUTION_ENV"
@@ -259,7 +259,7 @@ def test_kill_of_the_program_leaves_no_process_and_a_folder_to_start_from(
         process.kill()
     with running(tmp_path, ports) as stack:
         assert httpx.get(f"{stack.api_url}/seen").status_code == 200
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while [pid for pid in emulators if Path(f"/proc/{pid}").exists()]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
