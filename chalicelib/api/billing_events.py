@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 from pydantic import Field
 
 from chalicelib.api.http import Call, endpoint
-from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
+from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, newest_of_status
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
 from chalicelib.domain.errors import NotFoundError
@@ -76,15 +76,7 @@ class BillingEventsQuery(PageQuery):
 def list_billing_events(call: Call[NoBody, BillingEventsQuery]) -> ListOut[BillingEventOut]:
     """Those of one status, newest first."""
     query = call.query
-    page = call.ports.store.find_by(
-        BillingEvent,
-        "status",
-        query.status,
-        limit=query.limit,
-        cursor=query.cursor,
-        newest_first=True,
-    )
-    return list_answer(page, from_domain)
+    return newest_of_status(call.ports.store, BillingEvent, query.status, query, from_domain)
 
 
 @endpoint(

@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 from pydantic import Field
 
 from chalicelib.api.http import Call, endpoint
-from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
+from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, newest_of_status
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.outbound_events import OutboundEvent, OutboundStatus, OutboundType
 from chalicelib.services.deliver_webhooks import get_event, replay_event
@@ -59,15 +59,7 @@ class OutboundEventsQuery(PageQuery):
 def list_outbound_events(call: Call[NoBody, OutboundEventsQuery]) -> ListOut[OutboundEventOut]:
     """Newest first; kept for 30 days."""
     query = call.query
-    page = call.ports.store.find_by(
-        OutboundEvent,
-        "status",
-        query.status,
-        limit=query.limit,
-        cursor=query.cursor,
-        newest_first=True,
-    )
-    return list_answer(page, from_domain)
+    return newest_of_status(call.ports.store, OutboundEvent, query.status, query, from_domain)
 
 
 @endpoint(

@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 from pydantic import Field
 
 from chalicelib.api.http import Call, endpoint
-from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
+from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, newest_of_status
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.errors import NotFoundError
 from chalicelib.domain.sync import SyncedKind, SyncTask, SyncTaskStatus
@@ -79,15 +79,7 @@ class SyncTasksQuery(PageQuery):
 def list_sync_tasks(call: Call[NoBody, SyncTasksQuery]) -> ListOut[SyncTaskOut]:
     """Those of one status, newest first."""
     query = call.query
-    page = call.ports.store.find_by(
-        SyncTask,
-        "status",
-        query.status,
-        limit=query.limit,
-        cursor=query.cursor,
-        newest_first=True,
-    )
-    return list_answer(page, from_domain)
+    return newest_of_status(call.ports.store, SyncTask, query.status, query, from_domain)
 
 
 @endpoint(

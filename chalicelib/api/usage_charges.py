@@ -7,7 +7,7 @@ from chalice.app import Blueprint
 from pydantic import Field
 
 from chalicelib.api.http import Call, endpoint
-from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, list_answer
+from chalicelib.api.wire import ListOut, NoBody, NoQuery, PageQuery, Wire, newest_of_status
 from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.usage_charges import ChargeStatus, UsageCharge
 from chalicelib.services.report_charges import retry_charge
@@ -69,15 +69,7 @@ class UsageChargesQuery(PageQuery):
 def list_usage_charges(call: Call[NoBody, UsageChargesQuery]) -> ListOut[UsageChargeOut]:
     """Those of one status, newest first."""
     query = call.query
-    page = call.ports.store.find_by(
-        UsageCharge,
-        "status",
-        query.status,
-        limit=query.limit,
-        cursor=query.cursor,
-        newest_first=True,
-    )
-    return list_answer(page, from_charge)
+    return newest_of_status(call.ports.store, UsageCharge, query.status, query, from_charge)
 
 
 @endpoint(

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from chalicelib.domain.ids import CHOSEN_ID_PATTERN
-from chalicelib.ports import Page, Record
+from chalicelib.ports import Page, Record, Store
 from chalicelib.services.merge_metadata import MAX_METADATA_KEYS, merged_metadata
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "list_answer",
     "listed",
     "merged_metadata",
+    "newest_of_status",
 ]
 
 T = TypeVar("T")
@@ -112,6 +113,16 @@ class ListOut(Wire, Generic[T]):
 def list_answer(page: Page[R], to_wire: Callable[[R], T]) -> ListOut[T]:
     """The page with each of its items translated."""
     return listed(map(to_wire, page.items), page.next_cursor)
+
+
+def newest_of_status(
+    store: Store, kind: type[R], status: str, query: PageQuery, to_wire: Callable[[R], T]
+) -> ListOut[T]:
+    """The asked page of the records of this status, newest first."""
+    page = store.find_by(
+        kind, "status", status, limit=query.limit, cursor=query.cursor, newest_first=True
+    )
+    return list_answer(page, to_wire)
 
 
 def listed(data: Iterable[T], next_cursor: str | None) -> ListOut[T]:
