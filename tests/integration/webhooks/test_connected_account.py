@@ -142,6 +142,15 @@ def platform() -> Iterator[PlatformDeployment]:
         yield made
 
 
+def sold_and_revoked_unheard(platform: PlatformDeployment) -> str:
+    """The account of a connection that its owner has ended, while notifications get lost."""
+    account_id: str = platform.connect()["account_id"]
+    platform.sell()
+    platform.person("POST", "/_stand_in/deliveries", mode="drop")
+    platform.person("POST", f"/_stand_in/accounts/{account_id}/revoke")
+    return account_id
+
+
 def made_by_us(stand_in: StandIn) -> list[str]:
     kinds = ("product", "price", "customer", "checkout.session", "subscription", "billing.meter")
     return [kind for kind in kinds if stand_in.account.all(kind)]
@@ -211,10 +220,7 @@ def test_platform_that_learns_of_the_end_by_a_refusal_keeps_work_for_later(
     platform: PlatformDeployment,
 ) -> None:
     """The notification may be lost: Stripe's refusal is no reason to give a change up."""
-    account_id = platform.connect()["account_id"]
-    platform.sell()
-    platform.person("POST", "/_stand_in/deliveries", mode="drop")
-    platform.person("POST", f"/_stand_in/accounts/{account_id}/revoke")
+    account_id = sold_and_revoked_unheard(platform)
     told(platform, "plans/pro", {"name": "Professional"}, method="PATCH")
     told(platform, "plans/pro/publish")
     platform.work_off(QueueName.SYNC, lambda body: run_sync_task(platform.ports, body["task_id"]))
@@ -234,10 +240,7 @@ def test_platform_that_learns_of_the_end_by_a_refusal_keeps_work_for_later(
 def test_platform_hears_of_an_end_whose_notification_was_lost_by_reconciling(
     platform: PlatformDeployment,
 ) -> None:
-    account_id = platform.connect()["account_id"]
-    platform.sell()
-    platform.person("POST", "/_stand_in/deliveries", mode="drop")
-    platform.person("POST", f"/_stand_in/accounts/{account_id}/revoke")
+    account_id = sold_and_revoked_unheard(platform)
     assert told(platform, "integrations/stripe", method="GET")["status"] == "connected"
     run = told(platform, "reconciliations")
     continue_reconciliation(platform.ports, a_cause(), run["id"], AmpleTime())
