@@ -1,11 +1,16 @@
 """TCP ports of this machine: which are free, and what to say when one is not."""
 
+import secrets
 import socket
+from itertools import chain
 from typing import Final
 
 from infra.local.errors import LocalStackError
 
 HOST: Final = "127.0.0.1"
+# Below those that systems give to outgoing connections (Linux from 32768 on, others from 49152): a connection of
+# somebody else's would take the port away from whoever was told that it is free and has yet to listen there.
+NEVER_OUTGOING: Final = range(10_000, 30_000)
 
 
 class PortBusyError(LocalStackError):
@@ -19,12 +24,38 @@ class PortBusyError(LocalStackError):
         self.option = option
 
 
-def free_port() -> int:
-    """A port nobody listens on, picked by the system."""
+def free_port(among: range = NEVER_OUTGOING) -> int:
+    """A port that nobody listens on, and that no other call gets, here or elsewhere, while this process lives.
+
+    Raises:
+        LocalStackError: There is none.
+    """
+    first = secrets.randbelow(len(among))
+    for port in chain(among[first:], among[:first]):
+        if _can_listen(port) and _claim(port):
+            return port
+    raise LocalStackError(f"No port from {among.start} to {among.stop - 1} is free.")
+
+
+def _can_listen(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _claim(port: int) -> bool:
+    """UDP's port of the same number, which nobody uses, tells the others; the system lets go of it with the process."""
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        claim.close()
+        return False
+    claim.detach()
+    return True
 
 
 def require_free(port: int, option: str) -> None:

@@ -16,9 +16,9 @@ from chalicelib.adapters.sqs import SqsQueue, queue_name
 from chalicelib.adapters.system import SystemClock
 from chalicelib.domain.errors import StoreUnavailableError
 from chalicelib.ports import Message, QueueName
-from infra.local.ports import free_port
 from infra.local.resources import ensure_resources
 from tests.fakes.system import RecordingMonitor, SequentialIds
+from tests.nobody import nobody
 
 REGION = "us-east-1"
 
@@ -162,11 +162,12 @@ def test_send_to_a_queue_that_is_not_there_is_unavailable(bench: Bench) -> None:
 
 @pytest.mark.usefixtures("_credentials")
 def test_send_without_an_answer_is_unavailable() -> None:
-    nowhere = SqsQueue(
-        stage="t",
-        region=REGION,
-        endpoint_url=f"http://127.0.0.1:{free_port()}",
-        ids=SequentialIds(),
-    )
-    with pytest.raises(StoreUnavailableError):
-        nowhere.send(Message(queue=QueueName.SYNC, group="g", body={}))
+    with nobody() as port:
+        nowhere = SqsQueue(
+            stage="t",
+            region=REGION,
+            endpoint_url=f"http://127.0.0.1:{port}",
+            ids=SequentialIds(),
+        )
+        with pytest.raises(StoreUnavailableError):
+            nowhere.send(Message(queue=QueueName.SYNC, group="g", body={}))

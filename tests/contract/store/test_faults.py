@@ -9,10 +9,10 @@ from chalicelib.adapters.dynamodb.store import DynamoStore
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import StoreConflictError, StoreUnavailableError
 from chalicelib.ports import Absent, AtRevision, Delete, Put
-from infra.local.ports import free_port
 from tests.contract.store.faults import Handler, faults, lost_answer, timed_out
 from tests.contract.store.worlds import REGION, DynamoWorld
 from tests.factories import a_customer
+from tests.nobody import nobody
 
 pytestmark = pytest.mark.integration
 WRITE = "TransactWriteItems"
@@ -77,6 +77,7 @@ def test_a_read_whose_first_answer_was_lost_succeeds(
 
 
 def test_no_database_at_all_is_unavailable(emulator_world: DynamoWorld) -> None:
-    emulator_world.endpoint_url = f"http://127.0.0.1:{free_port()}"  # nobody listens
-    with pytest.raises(StoreUnavailableError):
-        another_store(emulator_world).get(Customer, "acme")
+    with nobody() as port:
+        emulator_world.endpoint_url = f"http://127.0.0.1:{port}"
+        with pytest.raises(StoreUnavailableError):
+            another_store(emulator_world).get(Customer, "acme")

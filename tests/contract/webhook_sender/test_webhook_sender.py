@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from chalicelib.adapters.system import SystemClock
 from chalicelib.adapters.webhook_sender import HttpWebhookSender
 from chalicelib.ports import WebhookSender
+from tests.nobody import nobody
 
 pytestmark = pytest.mark.integration
 
@@ -138,10 +139,8 @@ def test_answer_that_comes_byte_by_byte_is_a_timeout_too(application: Applicatio
 
 
 def test_nobody_there_is_a_failed_connection() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
-    assert sent_to(a_sender(), url) == (None, "connection_failed")
+    with nobody() as port:
+        assert sent_to(a_sender(), f"http://127.0.0.1:{port}/") == (None, "connection_failed")
 
 
 def test_answer_that_is_no_http_is_a_failed_connection() -> None:

@@ -1,7 +1,6 @@
 """The fast reader on real sockets: one kept connection, and the ordinary reader for everything unexpected."""
 
 import json
-import socket
 import ssl
 import subprocess
 import threading
@@ -19,6 +18,7 @@ from chalicelib.adapters.sigv4 import Credentials
 from chalicelib.domain.ids import CustomerId
 from chalicelib.ports import Counter, HotRead
 from tests.fakes.system import FakeClock, RecordingMonitor
+from tests.nobody import nobody
 
 ACME = CustomerId("acme")
 KEYS = Credentials("AKIDEXAMPLE", "secret", "token")
@@ -188,11 +188,9 @@ def test_read_that_takes_too_long_is_done_by_the_ordinary_reader(engine: Engine)
 
 
 def test_read_with_nobody_listening_is_done_by_the_ordinary_reader() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    it = World(f"http://127.0.0.1:{port}", lambda: KEYS)
-    assert it.read() == SLOW
+    with nobody() as port:
+        it = World(f"http://127.0.0.1:{port}", lambda: KEYS)
+        assert it.read() == SLOW
     assert it.why() == ["no_connection"]
 
 
