@@ -1,7 +1,13 @@
-"""The stage's webhook endpoint at Stripe: registered for our API version and the events that we act on."""
+"""The stage's webhook endpoint at Stripe: registered for our API version and the events that we act on.
 
+Stripe tells an endpoint's secret once, when the endpoint is made. So that none is left whose secret nobody has, an
+endpoint bears a fingerprint of its secret from when that is kept, and counts only while it is.
+"""
+
+import hashlib
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import stripe
@@ -17,6 +23,7 @@ from infra.deploy.secrets import STRIPE_KEY, WEBHOOK_SECRETS, Secrets
 PATH: Final = "/v1/webhooks/stripe"
 MARK: Final = "paygrade_environment"
 CONNECT_MARK: Final = "paygrade_connect"
+SECRET_MARK: Final = "paygrade_secret"  # noqa: S105 -- the name of a mark
 
 
 def event_types(*, connect: bool = False) -> list[str]:
@@ -43,41 +50,34 @@ class Webhook:
     def register(self, url: str) -> list[str]:
         """Stripe delivers our events to the URL, and their secret is kept; what was changed for that.
 
-        A secret is told once, when its endpoint is made. Where it got lost since, or where the endpoint speaks another
-        version of the API, another endpoint takes over; the secrets of both hold until the old one is gone.
+        Where no endpoint of ours has a secret that is kept, or it speaks another version of the API, another endpoint
+        takes over; those before it go once its secret is kept.
+
+        Raises:
+            DeployError: Stripe refused, or the secret could not be kept: what was there before still works.
+        """
+        with _refusals("deploy"):
+            return self._register(url + PATH)
+
+    def remove(self) -> list[str]:
+        """Stripe delivers nothing to this stage any more.
 
         Raises:
             DeployError: Stripe refused.
         """
-        try:
-            return self._register(url + PATH)
-        except stripe.PermissionError as error:
-            raise DeployError(
-                "The Stripe key may not write webhook endpoints: allow it, or register the endpoint by hand (see"
-                " infra/docs/deploy.md) and deploy with --no-webhook.",
-                code="stripe_refused",
-            ) from error
-        except stripe.StripeError as error:
-            raise DeployError(
-                f"Stripe: {error.user_message or type(error).__name__}", code="stripe_refused"
-            ) from error
-
-    def remove(self) -> list[str]:
-        """Stripe delivers nothing to this stage any more."""
-        try:
-            gone = [one for one in self._all() if self._is_ours(one)]
-            for endpoint in gone:
-                self._endpoints.delete(endpoint.id)
-        except stripe.StripeError as error:
-            raise DeployError(f"Stripe: {type(error).__name__}", code="stripe_refused") from error
-        return [f"removed {endpoint.id}" for endpoint in gone]
+        with _refusals("destroy"):
+            return self._remove([one for one in self._all() if self._is_ours(one)])
 
     def _register(self, address: str) -> list[str]:
         ours = [one for one in self._all() if self._is_ours(one) or one.url == address]
-        kept = next((one for one in ours if self._is_current(one, address)), None)
         text = self._secrets.read(WEBHOOK_SECRETS)
-        if kept is None or text is None:
-            return [*self._make(address, text), *self._remove(ours)]
+        secrets = webhook_secrets(text) if text else ()
+        known = {_fingerprint(secret): secret for secret in secrets}
+        kept = next((one for one in ours if self._is_current(one, address, known)), None)
+        if kept is None:
+            # What is under way is signed by the one that works until now.
+            former = [known[mark] for one in ours if (mark := _secret_mark(one)) in known]
+            return [*self._make(address, (former or secrets)[:1]), *self._remove(ours)]
         changed = self._remove([one for one in ours if one.id != kept.id])
         wanted = event_types(connect=self._connect)
         if set(kept.enabled_events) != set(wanted) or kept.status != "enabled":
@@ -86,7 +86,8 @@ class Webhook:
             changed.append(f"{kept.id} takes {len(wanted)} kinds of events")
         return changed
 
-    def _make(self, address: str, text: str | None) -> list[str]:
+    def _make(self, address: str, former: Sequence[str]) -> list[str]:
+        self._secrets.where(WEBHOOK_SECRETS)  # before anything is made that could not be kept
         wanted: Any = {
             "url": address,
             "api_version": STRIPE_API_VERSION,
@@ -98,11 +99,16 @@ class Webhook:
             wanted["connect"] = True
             wanted["metadata"][CONNECT_MARK] = "true"
         made = self._endpoints.create(wanted)
-        if not made.secret:
-            raise DeployError(f"Stripe made {made.id} without telling its secret.")
-        # What is under way is signed by the former one.
-        former = webhook_secrets(text)[:1] if text else ()
-        self._secrets.write(WEBHOOK_SECRETS, ",".join((made.secret, *former)))
+        secret = made.secret or ""  # which Stripe never leaves out; a blank one is refused below
+        try:
+            self._secrets.write(WEBHOOK_SECRETS, ",".join((secret, *former)))
+        except BaseException:
+            # Nobody knows its secret. If this fails, too, the next run finds it without a fingerprint.
+            with suppress(stripe.StripeError):
+                self._endpoints.delete(made.id)
+            raise
+        # Whatever ends the run before this makes the next one begin anew, with what works until then in place.
+        self._endpoints.update(made.id, {"metadata": {SECRET_MARK: _fingerprint(secret)}})
         return [f"made {made.id} for {len(wanted['enabled_events'])} kinds of events"]
 
     def _remove(self, endpoints: Sequence[Any]) -> list[str]:
@@ -116,15 +122,45 @@ class Webhook:
     def _is_ours(self, endpoint: Any) -> bool:
         return bool(_metadata(endpoint).get(MARK) == self._stage)
 
-    def _is_current(self, endpoint: Any, address: str) -> bool:
+    def _is_current(self, endpoint: Any, address: str, known: typing.Container[str]) -> bool:
         # For connected accounts or not: that can't be changed, and Stripe does not show it for certain.
         is_connect = CONNECT_MARK in _metadata(endpoint)
         is_right = endpoint.url == address and endpoint.api_version == STRIPE_API_VERSION
-        return bool(is_right and is_connect is self._connect)
+        is_known = _secret_mark(endpoint) in known
+        return bool(is_right and is_known and is_connect is self._connect)
 
 
 def _metadata(endpoint: Any) -> dict[str, str]:
     return endpoint.metadata.to_dict() if endpoint.metadata else {}
+
+
+def _secret_mark(endpoint: Any) -> str:
+    return _metadata(endpoint).get(SECRET_MARK, "")
+
+
+def _fingerprint(secret: str) -> str:
+    """Tells secrets apart and gives none away: they are random and long."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _refusals(verb: str) -> Iterator[None]:
+    """What Stripe refuses comes out as a `DeployError`."""
+    try:
+        yield
+    except (stripe.PermissionError, stripe.AuthenticationError) as error:
+        told = "may not write webhook endpoints"
+        if isinstance(error, stripe.AuthenticationError):
+            told = "is none that Stripe takes"
+        raise DeployError(
+            f"The Stripe key {told}: keep another one, or see to the endpoint by hand (see infra/docs/deploy.md) and"
+            f" {verb} with --no-webhook.",
+            code="stripe_refused",
+        ) from error
+    except stripe.StripeError as error:
+        raise DeployError(
+            f"Stripe: {error.user_message or type(error).__name__}", code="stripe_refused"
+        ) from error
 
 
 def of_stage(aws: Aws, config: StageConfig) -> Webhook | None:

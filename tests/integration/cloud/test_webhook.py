@@ -1,7 +1,7 @@
 """The webhook endpoint at Stripe (the stand-in) and its secret in SSM: made once, and again when either is lost."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from chalicelib.settings import STRIPE_API_VERSION
-from infra.deploy.aws import connect
+from infra.deploy.aws import Aws, connect
 from infra.deploy.errors import DeployError
 from infra.deploy.secrets import STRIPE_KEY, WEBHOOK_SECRETS, Secrets
 from infra.deploy.webhook import Webhook, event_types
@@ -27,6 +27,13 @@ class Shop:
     stripe: StandIn
     forget: Any
     server_url: str
+    aws: Aws
+    named: dict[str, str]
+
+    def keeping_with(self, secrets: Callable[..., Secrets]) -> Webhook:
+        """The same endpoint, whose secret is kept otherwise."""
+        kept = secrets(self.aws, self.named, live=False)
+        return Webhook(KEY, kept, stage=self.aws.place.stage, api_base=self.server_url)
 
     def endpoints(self) -> list[dict[str, Any]]:
         return [
@@ -56,6 +63,8 @@ def shop(session: boto3.Session) -> Iterator[Shop]:
         server.stand_in,
         lambda: session.client("ssm").delete_parameter(Name=f"/paygrade/{stage}/{WEBHOOK_SECRETS}"),
         server.url,
+        aws,
+        named,
     )
     server.stop()
     server.stand_in.close()
@@ -88,6 +97,67 @@ def test_secret_that_was_lost_is_had_again_by_another_endpoint(shop: Shop) -> No
     (after,) = shop.endpoints()
     assert after["id"] != before["id"]
     assert len(shop.kept()) == 1
+
+
+def secret_of(endpoint: dict[str, Any]) -> str:
+    """Which Stripe signs with, and does not tell again."""
+    return str(endpoint["_secrets"][0]["secret"])
+
+
+class NotKept(Secrets):
+    """As where SSM refuses to be written, or nobody waits for its answer."""
+
+    error: type[BaseException] = DeployError
+
+    def write(self, name: str, text: str) -> None:
+        raise self.error(f"{name} could not be kept")
+
+
+@pytest.mark.parametrize("error", [DeployError, KeyboardInterrupt])
+def test_secret_that_can_not_be_kept_leaves_the_endpoint_that_works(
+    shop: Shop, error: type[BaseException]
+) -> None:
+    shop.webhook.register("https://old.example.test")
+    before, kept = shop.endpoints(), shop.kept()
+    failing = shop.keeping_with(NotKept)
+    failing._secrets.error = error  # type: ignore[attr-defined]
+    for _ in range(3):
+        with pytest.raises(error):
+            failing.register(URL)
+        assert (shop.endpoints(), shop.kept()) == (before, kept)
+    shop.webhook.register(URL)
+    (after,) = shop.endpoints()
+    assert after["url"].startswith(URL)
+    assert shop.kept() == [secret_of(after), *kept]
+
+
+def test_endpoint_whose_secret_nobody_has_is_never_the_one_that_stays(shop: Shop) -> None:
+    shop.webhook.register(URL)
+    (works,) = shop.endpoints()
+    # Made by a run that died before it could keep the secret, or by one that kept it and was overtaken.
+    wanted = f"url={works['url']}&api_version={STRIPE_API_VERSION}&enabled_events[]=invoice.paid"
+    marks = "".join(f"&metadata[{name}]={value}" for name, value in works["metadata"].items())
+    marks = marks.replace(works["metadata"]["paygrade_secret"], "0123456789abcdef")
+    shop.ask("POST", "/v1/webhook_endpoints", wanted + marks)
+    shop.ask("POST", "/v1/webhook_endpoints", f"{wanted}&metadata[paygrade_environment]=other")
+    shop.webhook.register(URL)
+    (stays,) = shop.endpoints()
+    assert stays["id"] == works["id"]
+    assert shop.kept() == [secret_of(works)]
+
+    shop.ask("DELETE", f"/v1/webhook_endpoints/{works['id']}")
+    shop.ask("POST", "/v1/webhook_endpoints", wanted + marks)
+    shop.webhook.register(URL)
+    (new,) = shop.endpoints()
+    assert shop.kept()[0] == secret_of(new)
+
+
+def test_nothing_is_made_whose_secret_has_no_place(shop: Shop) -> None:
+    named = {STRIPE_KEY: KEY, WEBHOOK_SECRETS: "whsec_in_the_configuration"}
+    literal = shop.keeping_with(lambda aws, _, live: Secrets(aws, named, live=live))
+    with pytest.raises(DeployError, match="no reference"):
+        literal.register(URL)
+    assert shop.endpoints() == []
 
 
 def test_endpoint_that_was_deleted_is_made_again_and_both_secrets_hold(shop: Shop) -> None:
@@ -151,7 +221,9 @@ def test_endpoint_of_a_platform_is_for_connected_accounts_and_hears_of_their_end
     shop: Shop,
 ) -> None:
     own = shop.webhook
-    platform = Webhook(KEY, shop.secrets, stage=own._stage, api_base=shop.server_url, connect=True)
+    platform = Webhook(
+        KEY, shop.secrets, stage=shop.aws.place.stage, api_base=shop.server_url, connect=True
+    )
     own.register(URL)
     (before,) = shop.endpoints()
     assert platform.register(URL)
