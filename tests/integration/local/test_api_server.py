@@ -65,7 +65,7 @@ def server() -> Iterator[ApiServer]:
 
 @pytest.fixture
 def client(server: ApiServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=10) as made:
+    with httpx.Client(base_url=server.url, timeout=30) as made:
         yield made
 
 
@@ -107,7 +107,7 @@ def test_unknown_route_and_method_are_answered_as_by_chalice(client: httpx.Clien
 
 
 def test_connection_survives_head_and_no_content(server: ApiServer) -> None:
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     for method, path, status in [
         ("HEAD", "/things/a", 405),
         ("DELETE", "/nothing", 204),
@@ -123,7 +123,7 @@ def test_connection_survives_head_and_no_content(server: ApiServer) -> None:
 def test_concurrent_requests_do_not_see_each_other(server: ApiServer) -> None:
     def call(number: int) -> bool:
         mark = str(number)
-        answer = httpx.get(f"{server.url}/echo", headers={"x-mark": mark}, timeout=10).json()
+        answer = httpx.get(f"{server.url}/echo", headers={"x-mark": mark}, timeout=30).json()
         return bool(answer == {"before": mark, "after": mark})
 
     with ThreadPoolExecutor(8) as pool:
@@ -131,7 +131,7 @@ def test_concurrent_requests_do_not_see_each_other(server: ApiServer) -> None:
 
 
 def test_kept_alive_requests_take_milliseconds(server: ApiServer) -> None:
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     seconds = []
     for _ in range(50):
         started = time.perf_counter()
@@ -139,8 +139,8 @@ def test_kept_alive_requests_take_milliseconds(server: ApiServer) -> None:
         connection.getresponse().read()
         seconds.append(time.perf_counter() - started)
     connection.close()
-    # Delayed acknowledgements would make it 0.044 s; the median of a busy machine is far below.
-    assert sorted(seconds)[25] < 0.02
+    # Delayed acknowledgements would make all but the first take 0.044 s; a busy machine only some.
+    assert sorted(seconds)[5] < 0.02
 
 
 def test_busy_port_fails_naming_the_port_and_the_option(server: ApiServer) -> None:
@@ -156,7 +156,7 @@ def test_stop_lets_a_request_end_closes_idle_connections_and_leaves_no_thread() 
     threads = set(threading.enumerate())
     server = ApiServer(toy_app(), port=0)
     server.start()
-    idle = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=5)
+    idle = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     idle.request("GET", "/things/a")
     idle.getresponse().read()
     with ThreadPoolExecutor(1) as pool:
@@ -168,6 +168,8 @@ def test_stop_lets_a_request_end_closes_idle_connections_and_leaves_no_thread() 
         assert time.monotonic() - started < 20
         assert running.result().json() == {"done": True}
     idle.close()
-    time.sleep(0.1)
-    assert set(threading.enumerate()) <= threads
+    deadline = time.monotonic() + 30
+    while not set(threading.enumerate()) <= threads:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     require_free(int(server.url.rpartition(":")[2]), "--port")

@@ -49,6 +49,10 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> bool:
     return True
 
 
+def text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
 def accepts(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -162,23 +166,26 @@ def test_send_without_deduplication_id_is_refused(
         aws.sqs.send_message(QueueUrl=url, MessageBody="x", MessageGroupId="g")
 
 
-def test_data_written_two_seconds_before_a_kill_is_there_after_restart(
-    own_emulator: Emulator,
+def test_data_is_saved_without_a_stop_and_is_there_after_a_kill(
+    own_emulator: Emulator, tmp_path: Path
 ) -> None:
     own_emulator.start()
     aws = connect(own_emulator.endpoint_url)
     made = ensure_resources(aws.dynamodb, aws.sqs, stage="local")
     aws.dynamodb.put_item(
-        TableName=made.tables[0], Item={"pk": {"S": "a"}, "sk": {"S": "b"}, "raw": {"B": b"\xff"}}
+        TableName=made.tables[0],
+        Item={"pk": {"S": "kept-item"}, "sk": {"S": "b"}, "raw": {"B": b"\xff"}},
     )
     queue = "paygrade-local-sync.fifo"
     aws.sqs.send_message(
         QueueUrl=made.queue_urls[queue],
-        MessageBody="kept",
+        MessageBody="kept-message",
         MessageGroupId="g",
         MessageDeduplicationId="1",
     )
-    time.sleep(2)
+    saved = tmp_path / "aws"
+    assert wait_until(lambda: "kept-item" in text_of(saved / "dynamodb.json"))
+    assert wait_until(lambda: "kept-message" in text_of(saved / "sqs.json"))
 
     kill(own_emulator)
     own_emulator.stop()
@@ -189,7 +196,7 @@ def test_data_written_two_seconds_before_a_kill_is_there_after_restart(
     (item,) = aws.dynamodb.scan(TableName=made.tables[0])["Items"]
     assert item["raw"]["B"] == b"\xff"
     (message,) = aws.sqs.receive_message(QueueUrl=again.queue_urls[queue])["Messages"]
-    assert message["Body"] == "kept"
+    assert message["Body"] == "kept-message"
 
 
 def test_data_written_just_before_a_stop_is_there_after_restart(own_emulator: Emulator) -> None:

@@ -242,7 +242,7 @@ def test_signal_stops_the_program_cleanly(
         wait_ready(process)
         assert (tmp_path / "dev.json").exists()
         process.send_signal(number)
-        output, errors = process.communicate(timeout=8)
+        output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (0, "", "")
     assert not (tmp_path / "dev.json").exists()
     for port in ports:
@@ -269,7 +269,7 @@ def test_refusal_ends_the_program_with_one_readable_line(
     tmp_path: Path, ports: tuple[int, int]
 ) -> None:
     with running(tmp_path, ports), program(tmp_path / "two", ports) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors == (
         f"Port {ports[0]} is in use by another program: stop it, or choose another with --port.\n"
