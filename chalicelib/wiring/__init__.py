@@ -15,7 +15,7 @@ from chalicelib.adapters.dynamodb.hot_reader import HotSnapshotReader
 from chalicelib.adapters.dynamodb.quick_keys import QuickKeys
 from chalicelib.adapters.dynamodb.snapshot_reader import DynamoSnapshotReader
 from chalicelib.adapters.hot_client import HotClient
-from chalicelib.adapters.secrets import AwsSecrets
+from chalicelib.adapters.secrets import AwsSecrets, KeptSecrets
 from chalicelib.adapters.sigv4 import DYNAMODB, SQS, Credentials, Service
 from chalicelib.adapters.sqs import SqsQueue
 from chalicelib.adapters.system import SystemClock, TimeSortedIds
@@ -76,7 +76,8 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
     monitor = LogMonitor(stage=loaded.stage, clock=clock)
     ids = TimeSortedIds(clock)
     region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
-    secrets = Secrets(loaded, AwsSecrets(region=region, endpoint_url=endpoint_url, clock=machine))
+    aws_secrets = AwsSecrets(region=region, endpoint_url=endpoint_url)
+    secrets = Secrets(loaded, KeptSecrets(aws_secrets.read, clock=machine, monitor=monitor))
     store = _store(loaded, client, clock, monitor)
     return Ports(
         environment=Environment(

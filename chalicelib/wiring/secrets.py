@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib import settings
-from chalicelib.adapters.secrets import AwsSecrets
+from chalicelib.adapters.secrets import KeptSecrets
 from chalicelib.domain.errors import BillingNotConfiguredError, SigningNotConfiguredError
 from chalicelib.settings import Settings, SettingsError
 
@@ -19,19 +19,24 @@ class Secrets:
     """The secrets that the settings name, as they are now; what is wrong with one is told without it."""
 
     settings: Settings
-    source: AwsSecrets
+    source: KeptSecrets
 
     def stripe_key(self) -> str:
         """The key, of this environment's mode."""
         setting = self.settings.stripe_secret_key
         if setting is None:
             raise BillingNotConfiguredError("The environment has no STRIPE_SECRET_KEY.")
-        key = self.source.text(setting).strip()
+        key = self.source.text(setting, "STRIPE_SECRET_KEY").strip()
         try:
             settings.check_stripe_key(key, live=self.settings.live)
         except SettingsError as error:
             raise BillingNotConfiguredError(str(error)) from None
         return key
+
+    def doubt_stripe_key(self) -> None:
+        """It is read again before it is used the next time: Stripe has rejected it, so it may have been replaced."""
+        if self.settings.stripe_secret_key is not None:
+            self.source.doubt(self.settings.stripe_secret_key)
 
     def token_secrets(self) -> tuple[TokenSecret, ...]:
         """What customer tokens are signed with, the one that signs first."""
@@ -41,7 +46,9 @@ class Secrets:
             return tuple(
                 TokenSecret(secret.encode())
                 for setting in self.settings.token_secrets
-                for secret in settings.token_secrets(self.source.text(setting))
+                for secret in settings.token_secrets(
+                    self.source.text(setting, "PAYGRADE_TOKEN_SECRETS")
+                )
             )
         except (
             SettingsError,
@@ -55,7 +62,14 @@ class Secrets:
             return tuple(
                 secret
                 for setting in self.settings.stripe_webhook_secrets
-                for secret in settings.webhook_secrets(self.source.text(setting))
+                for secret in settings.webhook_secrets(
+                    self.source.text(setting, "STRIPE_WEBHOOK_SECRETS")
+                )
             )
         except SettingsError as error:
             raise BillingNotConfiguredError(str(error)) from None
+
+    def doubt_webhook_secrets(self) -> None:
+        """They are read again before they are used the next time: none of them fits, so one may be new."""
+        for setting in self.settings.stripe_webhook_secrets:
+            self.source.doubt(setting)

@@ -3,14 +3,14 @@
 import pytest
 
 from chalicelib import settings, wiring
-from chalicelib.adapters.secrets import AwsSecrets
+from chalicelib.adapters.secrets import AwsSecrets, KeptSecrets
 from chalicelib.domain.errors import BillingNotConfiguredError
 from chalicelib.ports import CheckoutProvider, DirectProvider
 from chalicelib.settings import Settings, SettingsError
 from chalicelib.wiring.billing import PROVIDERS, ConfiguredProviders, Supplies
 from chalicelib.wiring.secrets import Secrets
 from tests.fakes.store import InMemoryStore
-from tests.fakes.system import FakeClock
+from tests.fakes.system import FakeClock, RecordingMonitor
 
 BASE = {"PAYGRADE_PUBLIC_URL": "https://api.example.test"}
 KEY = {"STRIPE_SECRET_KEY": "sk_test_1"}
@@ -23,10 +23,12 @@ def loaded(**variables: str) -> Settings:
 def configured(**variables: str) -> ConfiguredProviders:
     clock = FakeClock()
     found = loaded(**variables)
+    aws = AwsSecrets(region="us-east-1", endpoint_url=None)
+    source = KeptSecrets(aws.read, clock=clock, monitor=RecordingMonitor())
     return ConfiguredProviders(
         Supplies(
             settings=found,
-            secrets=Secrets(found, AwsSecrets(region="us-east-1", endpoint_url=None, clock=clock)),
+            secrets=Secrets(found, source),
             store=InMemoryStore(clock),
             clock=clock,
             patience_seconds=4.0,

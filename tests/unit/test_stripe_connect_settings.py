@@ -8,7 +8,7 @@ import pytest
 from chalicelib import settings, wiring
 from chalicelib.adapters.billing.stripe.accounts import StripeAccounts
 from chalicelib.adapters.billing.stripe.provider import StripeProvider
-from chalicelib.adapters.secrets import AwsSecrets
+from chalicelib.adapters.secrets import AwsSecrets, KeptSecrets
 from chalicelib.domain.billing_accounts import (
     AccountStatus,
     BillingAccount,
@@ -20,7 +20,7 @@ from chalicelib.settings import Settings, SettingsError
 from chalicelib.wiring.billing import ConfiguredProviders, Supplies
 from chalicelib.wiring.secrets import Secrets
 from tests.fakes.store import InMemoryStore
-from tests.fakes.system import FakeClock
+from tests.fakes.system import FakeClock, RecordingMonitor
 
 BASE = {"PAYGRADE_PUBLIC_URL": "https://api.example.test", "STRIPE_SECRET_KEY": "sk_test_1"}
 PLATFORM = {**BASE, "STRIPE_CONNECT_CLIENT_ID": "ca_123abc"}
@@ -37,7 +37,8 @@ class Root:
     def __post_init__(self) -> None:
         clock = FakeClock()
         self.store = InMemoryStore(clock)
-        source = AwsSecrets(region="us-east-1", endpoint_url=None, clock=clock)
+        aws = AwsSecrets(region="us-east-1", endpoint_url=None)
+        source = KeptSecrets(aws.read, clock=clock, monitor=RecordingMonitor())
         self.providers = ConfiguredProviders(
             Supplies(
                 settings=self.loaded,

@@ -7,13 +7,18 @@ import boto3
 import pytest
 
 from chalicelib import settings
-from chalicelib.adapters.secrets import AwsSecrets
-from chalicelib.domain.errors import BillingNotConfiguredError, InvalidSignatureError
+from chalicelib.adapters.secrets import AwsSecrets, KeptSecrets
+from chalicelib.domain.errors import (
+    BillingNotConfiguredError,
+    InvalidSignatureError,
+    StoreUnavailableError,
+)
 from chalicelib.wiring.billing import ConfiguredEventReader, ConfiguredProviders, Supplies
 from chalicelib.wiring.secrets import Secrets
 from infra.local.stripe_stand_in.deliveries import sign
 from tests.fakes.store import InMemoryStore
-from tests.fakes.system import FakeClock
+from tests.fakes.system import FakeClock, RecordingMonitor
+from tests.nobody import nobody
 
 BODY = json.dumps(
     {
@@ -44,7 +49,9 @@ class Environment:
                 "STRIPE_WEBHOOK_SECRETS": f"ssm:{self.name}/hooks",
             }
         )
-        source = AwsSecrets(region="us-east-1", endpoint_url=cloud, clock=self.clock)
+        self.monitor = RecordingMonitor()
+        aws = AwsSecrets(region="us-east-1", endpoint_url=cloud)
+        source = KeptSecrets(aws.read, clock=self.clock, monitor=self.monitor)
         secrets = Secrets(self.settings, source)
         self.providers = ConfiguredProviders(
             Supplies(
@@ -139,3 +146,21 @@ def test_key_of_the_other_mode_is_never_used_nor_shown(
     with pytest.raises(BillingNotConfiguredError, match="STRIPE_SECRET_KEY") as refused:
         environment.providers.get("stripe")
     assert key.strip() == "" or key not in str(refused.value)
+
+
+@pytest.mark.parametrize("reference", ["ssm:/a", "secretsmanager:a"])
+def test_secrets_of_which_nobody_answers_are_away_and_not_missing(
+    session: boto3.Session, reference: str
+) -> None:
+    with nobody() as port:
+        aws = AwsSecrets(region="us-east-1", endpoint_url=f"http://127.0.0.1:{port}")
+        with pytest.raises(StoreUnavailableError):
+            aws.read(reference)
+
+
+def test_nobody_waits_for_secrets_longer_than_the_gateway_does(session: boto3.Session) -> None:
+    aws = AwsSecrets(region="us-east-1", endpoint_url=None)
+    for client in (aws._ssm, aws._secrets_manager):
+        found = client.meta.config
+        tries = found.retries["total_max_attempts"]
+        assert tries * (found.connect_timeout + found.read_timeout) < 29
