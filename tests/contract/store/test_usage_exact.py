@@ -240,6 +240,9 @@ def test_nothing_is_accepted_by_a_limit_that_is_no_more(
 
     def work(number: int) -> None:
         for call in range(6):
+            # By what has changed, not by the clock: a slow machine gives the changes no less to do.
+            while len(after_change) < call and changer.is_alive():
+                time.sleep(0.002)
             site.take(1, f"{number}-{call}")
 
     changer = threading.Thread(target=change)
@@ -247,7 +250,7 @@ def test_nothing_is_accepted_by_a_limit_that_is_no_more(
     at_once(work, 48)
     ended.set()
     changer.join()
-    assert len(after_change) > 5
+    assert len(after_change) >= 5
     for version, used in after_change.items():
         earlier = sum(amount for _, by, amount in site.accepted if by < version)
         assert earlier <= used, f"accepted by a limit before version {version}, after it came"
