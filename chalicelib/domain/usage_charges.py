@@ -29,7 +29,7 @@ class ChargeStatus(StrEnum):
 class UsageCharge:
     """What one provider has to hear of one report. `id` is what it is known by there.
 
-    `uncertain_since` is when it was tried first without knowing what became of it.
+    `uncertain_since` is when the first of those tries began of which nobody knows what became.
     """
 
     id: str
@@ -115,13 +115,12 @@ def settled(
     charge: UsageCharge, status: ChargeStatus, now: datetime, error: str | None = None
 ) -> UsageCharge:
     """The charge after the provider's answer."""
-    # A refusal makes its own try certain; what became of an earlier one it does not tell.
-    is_certain = status is ChargeStatus.REPORTED or charge.uncertain_since == charge.updated_at
+    is_reported = status is ChargeStatus.REPORTED
     return replace(
         charge,
         status=status,
         error=error,
-        uncertain_since=None if is_certain else charge.uncertain_since,
+        uncertain_since=None if is_reported else _uncertain_after_refusal(charge),
         updated_at=now,
         revision=charge.revision + 1,
     )
@@ -138,6 +137,23 @@ def given_up(charge: UsageCharge, now: datetime) -> UsageCharge:
 def waiting(charge: UsageCharge, now: datetime, error: str) -> UsageCharge:
     """The charge when the provider gave no answer that helps."""
     return replace(charge, error=error, updated_at=now, revision=charge.revision + 1)
+
+
+def turned_away(charge: UsageCharge, now: datetime, error: str) -> UsageCharge:
+    """The charge that was just tried, when the provider surely did not take it and will be asked again."""
+    waits = waiting(charge, now, error)
+    return replace(waits, uncertain_since=_uncertain_after_refusal(charge))
+
+
+def _uncertain_after_refusal(attempt: UsageCharge) -> datetime | None:
+    """Since when it is uncertain, once this try is known to have been refused.
+
+    A refusal makes its own try certain. What became of an earlier one it does not tell: that one may have been taken,
+    and what refuses now (no account, no right, no meter) may do so before anybody looks whether the id is there. The
+    quick repetitions inside of one call are one try: they would have to straddle the moment at which access ended.
+    """
+    began_with_this_try = attempt.uncertain_since == attempt.updated_at
+    return None if began_with_this_try else attempt.uncertain_since
 
 
 def metered_usage(charge: UsageCharge, customer_billing_id: str) -> MeteredUsage:

@@ -12,6 +12,7 @@ from typing import Final
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     BillingNotConfiguredError,
+    BillingNotConnectedError,
     DomainError,
     NotFoundError,
     ProviderUnavailableError,
@@ -26,6 +27,7 @@ from chalicelib.domain.usage_charges import (
     metered_usage,
     settled,
     tried,
+    turned_away,
     waiting,
 )
 from chalicelib.ports import AtRevision, BillingProvider, Ports, Put, UsageCharging
@@ -79,10 +81,10 @@ def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:
         return _store(ports, charge, given_up(charge, now))
     # Before it counts as tried: while nobody has connected an account there is no doubt that nobody was told.
     provider = _provider_of(ports, charge)
-    attempt = tried(charge, now)
-    ports.store.commit(Put(attempt, AtRevision(number=charge.revision)))
     customer = ports.store.get(Customer, charge.customer_id)
     billing_id = None if customer is None else customer.billing_id(charge.provider)
+    attempt = tried(charge, now)
+    ports.store.commit(Put(attempt, AtRevision(number=charge.revision)))
     try:
         if billing_id is None:
             return _settle(ports, attempt, ChargeStatus.FAILED, "The customer is not known there.")
@@ -92,7 +94,11 @@ def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:
             return _settle(ports, attempt, ChargeStatus.FAILED, "It charges no usage.")
         provider.report_usage(metered_usage(attempt, billing_id))
     except ProviderUnavailableError as error:
-        later = waiting(attempt, ports.clock.now(), error.detail)
+        # Of all that is worth a later try, only this says that nothing was taken: the account is closed to us, as it
+        # may have been for hours before anybody noticed. A time-out may hide a charge, and `definite` is no refusal
+        # either: it promises the same answer again, not that nothing came of the request.
+        after = turned_away if isinstance(error, BillingNotConnectedError) else waiting
+        later = after(attempt, ports.clock.now(), error.detail)
         ports.store.commit(Put(later, AtRevision(number=attempt.revision)))
         raise
     except DomainError as error:

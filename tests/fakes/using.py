@@ -1,10 +1,11 @@
 """A customer with allowances, and short ways to use them."""
 
-from typing import Any
+from typing import Any, Final
 
-from chalicelib.domain.entitlements import Entitlement
+from chalicelib.domain.entitlements import Entitlement, ResetAnchor, ResetPeriod
 from chalicelib.domain.features import FeatureType, Meter, UsageKind
 from chalicelib.domain.ids import CustomerId
+from chalicelib.domain.prices import PriceModel
 from chalicelib.services.check_access import Checked
 from chalicelib.services.consume import Consumption, consume
 from chalicelib.services.report_usage import (
@@ -15,6 +16,8 @@ from chalicelib.services.report_usage import (
 )
 from tests.factories import ACME, a_feature, a_limit, a_price
 from tests.fakes.world import World
+
+MONTH: Final = {"reset_period": ResetPeriod.MONTH, "reset_anchor": ResetAnchor.CALENDAR}
 
 
 def a_user(
@@ -32,6 +35,23 @@ def a_user(
     world.features(other=FeatureType.METERED, sso=FeatureType.BOOLEAN)
     world.sell("pro", a_price(), entitlements=entitlements or (a_limit("calls", 10),))
     world.customer()
+    world.buy()
+    world.converge()
+    return world
+
+
+def sell_usage(world: World, feature: str = "calls", **fields: Any) -> None:
+    """There is a plan that charges what is used of the feature, and a customer to buy it."""
+    world.put(a_feature(feature, **fields))
+    usage = a_price("usage", 2, model=PriceModel.USAGE_BASED, feature_id=feature)
+    world.sell("pro", a_price(), usage, entitlements=[a_limit(feature, None, **MONTH)])
+    world.customer()
+
+
+def a_payer(feature: str = "calls", **fields: Any) -> World:
+    """A customer whose plan charges what is used of the feature."""
+    world = World()
+    sell_usage(world, feature, **fields)
     world.buy()
     world.converge()
     return world

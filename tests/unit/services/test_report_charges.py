@@ -1,48 +1,37 @@
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from chalicelib.domain.entitlements import ResetAnchor, ResetPeriod
+from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
     BillingNotConnectedError,
     ProviderRefusedError,
     ProviderUnavailableError,
+    StoreUnavailableError,
 )
 from chalicelib.domain.features import Aggregation, FeatureType, Meter, UsageKind
 from chalicelib.domain.ids import CustomerId
-from chalicelib.domain.prices import PriceModel
 from chalicelib.domain.usage_charges import ChargeStatus, UsageCharge
 from chalicelib.services.consume import Consumption
 from chalicelib.services.record_event import UsageEvent, record_event
 from chalicelib.services.report_charges import report_charges, retry_charge
 from chalicelib.services.report_usage import UpdateBehavior
 from chalicelib.services.reserve import commit_reservation, reserve
-from tests.factories import ACME, a_feature, a_limit, a_price
+from tests.factories import ACME
 from tests.fakes.billing import FakeProviders, When
 from tests.fakes.crashes import KilledError, Steps, every_crash, every_fault
 from tests.fakes.stripe_shop import StripeShop
 from tests.fakes.system import START
-from tests.fakes.using import report, take, used
+from tests.fakes.using import a_payer, report, sell_usage, take, used
 from tests.fakes.world import World
 
-MONTH = {"reset_period": ResetPeriod.MONTH, "reset_anchor": ResetAnchor.CALENDAR}
 
-
-def a_payer(feature: str = "calls", into: World | None = None, **fields: Any) -> World:
-    """A customer whose plan charges what is used of the feature."""
-    world = into or World()
-    world.put(a_feature(feature, **fields))
-    usage = a_price("usage", 2, model=PriceModel.USAGE_BASED, feature_id=feature)
-    world.sell("pro", a_price(), usage, entitlements=[a_limit(feature, None, **MONTH)])
-    world.customer()
-    if not isinstance(world, StripeShop):
-        world.buy()
-        world.converge()
-    else:
-        world.pay()
-    return world
+def a_paying_shop() -> StripeShop:
+    shop = StripeShop()
+    sell_usage(shop)
+    shop.pay()
+    return shop
 
 
 def told(world: World) -> list[int]:
@@ -186,8 +175,7 @@ def test_sum_at_the_provider_is_ours_after_every_fault() -> None:
 @pytest.mark.parametrize("kind", ["429", "500_before", "500_after", "timeout_after", "reset"])
 @pytest.mark.parametrize("times", [1, 3, 20])
 def test_sum_at_stripe_is_ours_after_its_faults(kind: str, times: int) -> None:
-    shop = StripeShop()
-    a_payer(into=shop)
+    shop = a_paying_shop()
     for value in (3, 4, 5):
         report(shop, value)
     shop.send(
@@ -205,8 +193,7 @@ def test_sum_at_stripe_is_ours_after_its_faults(kind: str, times: int) -> None:
 
 @pytest.mark.parametrize("step", range(3))
 def test_sum_at_stripe_is_ours_when_the_process_dies_in_a_sweep(step: int) -> None:
-    shop = StripeShop()
-    a_payer(into=shop)
+    shop = a_paying_shop()
     report(shop, 3)
     dying = Steps(shop, step)
     try:
@@ -303,6 +290,76 @@ def test_usage_waits_for_as_long_as_nobody_has_connected_an_account() -> None:
     world.ports = replace(world.ports, providers=connected)
     assert report_charges(world.ports) == 1
     assert told(world) == [3]
+
+
+def test_usage_first_told_to_an_account_that_had_just_closed_waits_for_weeks() -> None:
+    """The provider turned it away, so that there is no doubt, however late somebody notices and connects again."""
+    world = a_payer()
+    report(world, 3)
+    closed = BillingNotConnectedError("account_invalid")
+    world.billing.fail("report_usage", closed, times=4)
+    for _ in range(4):
+        report_charges(world.ports)
+        world.clock.advance(hours=12)
+    connected = world.ports.providers
+    noticed = FakeProviders([world.billing], unconnected=("stripe",))
+    world.ports = replace(world.ports, providers=noticed)
+    for _ in range(30):
+        report_charges(world.ports)
+        world.clock.advance(days=1)
+    assert charges(world) == [(ChargeStatus.PENDING, 3)]
+    assert not world.monitor.named("usage_charge_failed")
+    world.ports = replace(world.ports, providers=connected)
+    assert report_charges(world.ports) == 1
+    assert told(world) == [3]
+
+
+def test_usage_is_in_doubt_from_the_first_try_that_nobody_answered() -> None:
+    """A refusal before it leaves no doubt, one after it takes none away."""
+    world = a_payer()
+    report(world, 3)
+    closed = BillingNotConnectedError("account_invalid")
+    world.billing.fail("report_usage", closed)
+    report_charges(world.ports)
+    world.clock.advance(hours=20)
+    world.billing.fail("report_usage", ProviderUnavailableError("Timed out."), when=When.AFTER)
+    report_charges(world.ports)
+    in_doubt = world.clock.now()
+    world.billing.fail("report_usage", closed, times=99)
+    while charges(world) == [(ChargeStatus.PENDING, 3)]:
+        world.clock.advance(hours=1)
+        report_charges(world.ports)
+    assert charges(world) == [(ChargeStatus.FAILED, 3)]
+    # At the next try that is due after a day less an hour.
+    assert timedelta(hours=23) <= world.clock.now() - in_doubt <= timedelta(hours=28)
+
+
+def test_server_error_that_is_final_under_its_key_leaves_the_doubt() -> None:
+    world = a_payer()
+    report(world, 3)
+    failed = ProviderUnavailableError("Failed.", definite=True)
+    world.billing.fail("report_usage", failed, when=When.STORED)
+    report_charges(world.ports)
+    assert told(world) == [3]
+    world.clock.advance(hours=23)
+    report_charges(world.ports)
+    assert charges(world) == [(ChargeStatus.FAILED, 3)]
+
+
+def test_try_that_never_came_to_the_provider_leaves_no_doubt() -> None:
+    world = a_payer()
+    report(world, 3)
+
+    def unread(kind: type[object], _: object) -> None:
+        if kind is Customer:
+            raise StoreUnavailableError("away")
+
+    world.store.on_get = unread
+    with pytest.raises(StoreUnavailableError):
+        report_charges(world.ports)
+    world.store.on_get = None
+    world.clock.advance(days=2)
+    assert report_charges(world.ports) == 1
 
 
 def test_usage_that_was_perhaps_told_before_the_connection_ended_stays_in_doubt() -> None:
