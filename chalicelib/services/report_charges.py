@@ -45,10 +45,14 @@ def report_charges(ports: Ports) -> int:
     started = ports.clock.now()
     away: set[str] = set()
     reported = 0
+    pending = ports.store.find_by(UsageCharge, "status", ChargeStatus.PENDING, limit=_AT_MOST)
+    # The newest first: what was given up stays for people to see, and would hide what is still tried again.
+    failed = ports.store.find_by(
+        UsageCharge, "status", ChargeStatus.FAILED, limit=_AT_MOST, newest_first=True
+    )
     due = [
         charge
-        for status in (ChargeStatus.PENDING, ChargeStatus.FAILED)
-        for charge in ports.store.find_by(UsageCharge, "status", status, limit=_AT_MOST).items
+        for charge in (*pending.items, *failed.items)
         if charge.is_due_at(started) and not _is_over(charge, ports)
     ]
     for charge in due:

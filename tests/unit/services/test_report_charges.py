@@ -362,6 +362,23 @@ def test_try_that_never_came_to_the_provider_leaves_no_doubt() -> None:
     assert report_charges(world.ports) == 1
 
 
+def test_refused_usage_is_tried_again_however_much_was_given_up_before_it() -> None:
+    world = a_payer()
+    report(world, 3)
+    world.billing.fail("report_usage", ProviderRefusedError("There is no meter."))
+    world.clock.advance(days=40)
+    report_charges(world.ports)
+    [over] = world.store.all(UsageCharge)
+    assert over.status is ChargeStatus.FAILED
+    for number in range(500):
+        world.put(replace(over, id=f"chg_over_{number:03d}"))
+    report(world, 4)
+    report_charges(world.ports)
+    world.clock.advance(hours=1)
+    assert report_charges(world.ports) == 1
+    assert told(world) == [4]
+
+
 def test_usage_that_was_perhaps_told_before_the_connection_ended_stays_in_doubt() -> None:
     world = a_payer()
     report(world, 3)
