@@ -1,24 +1,47 @@
 import itertools
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
-from chalicelib.domain.errors import ProviderUnavailableError
+from chalicelib.domain.errors import ProviderRefusedError, ProviderUnavailableError
 from chalicelib.domain.sync import SyncTask
-from chalicelib.ports import QueueName
+from chalicelib.domain.usage_charges import UsageCharge
+from chalicelib.ports import Clock, Page, QueueName, R, Record
 from chalicelib.services.apply_billing_event import (
     apply_billing_event,
     keep_billing_event,
     receive_billing_event,
 )
+from chalicelib.services.report_charges import report_charges
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.sweep import Swept, sweep
 from tests.factories import a_price
+from tests.fakes.store import InMemoryStore, Key
+from tests.fakes.using import a_payer, report
 from tests.fakes.world import World, a_cause
 
 NOTHING = Swept(sync_tasks=0, billing_events=0)
+
+
+class UnreadableCharges(InMemoryStore):
+    """A store in which a newer release has written charges that this one can't read."""
+
+    def __init__(self, clock: Clock, records: dict[Key, Record]) -> None:
+        super().__init__(clock)
+        self.records = records
+
+    def find_by(self, kind: type[R], by: str, value: str, **page: Any) -> Page[R]:
+        if kind is UsageCharge:
+            raise ValueError("'deferred' is no status of ours")
+        return super().find_by(kind, by, value, **page)
+
+
+def ages(world: World) -> list[int]:
+    """How old the oldest that waits was, at each sweep."""
+    return [told["oldest_pending_seconds"] for told in world.monitor.named("backlog")]
 
 
 def test_sweep_of_nothing_sends_nothing_and_tells_that_nobody_waits() -> None:
@@ -37,6 +60,46 @@ def test_sweep_tells_how_long_the_oldest_change_has_waited_whenever_it_was_tried
         run_sync_task(world.ports, "sync_pro_1")
     sweep(world.ports)
     assert world.monitor.named("backlog") == [{"oldest_pending_seconds": 1200}]
+
+
+def test_sweep_tells_how_long_usage_has_waited_to_be_charged() -> None:
+    world = a_payer()
+    report(world)
+    world.clock.advance(minutes=20)
+    report(world)
+    world.billing.fail("report_usage", ProviderUnavailableError("away"), times=2)
+    report_charges(world.ports)
+    sweep(world.ports)
+    world.clock.advance(minutes=1)
+    assert report_charges(world.ports) == 0
+    sweep(world.ports)
+    world.clock.advance(minutes=10)
+    assert report_charges(world.ports) == 2
+    sweep(world.ports)
+    assert ages(world) == [1200, 1260, 0]
+
+
+def test_sweep_counts_no_usage_that_was_refused_as_waiting() -> None:
+    """It raises an alarm of its own; for as long as it is refused nobody would see what else waits."""
+    world = a_payer()
+    report(world)
+    world.billing.fail("report_usage", ProviderRefusedError("There is no meter."), times=9)
+    report_charges(world.ports)
+    world.clock.advance(minutes=20)
+    report(world)
+    world.clock.advance(seconds=30)
+    sweep(world.ports)
+    assert ages(world) == [30]
+
+
+def test_sweep_sends_what_is_stuck_though_the_age_of_usage_cannot_be_read() -> None:
+    world = World()
+    world.publish("pro", a_price())
+    world.clock.advance(minutes=2)
+    world.ports = replace(world.ports, store=UnreadableCharges(world.clock, world.store.records))
+    with pytest.raises(ValueError, match="no status of ours"):
+        sweep(world.ports)
+    assert [message.queue for message in world.queue.messages] == [QueueName.SYNC]
 
 
 def test_sweep_task_is_sent_again_only_when_its_message_had_its_chance() -> None:
