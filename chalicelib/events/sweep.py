@@ -1,8 +1,10 @@
 """Every minute: publish what is due, and send again what was left behind."""
 
+from typing import Final
+
 from chalice.app import Blueprint, CloudWatchEvent, Rate
 
-from chalicelib.domain.errors import DomainError
+from chalicelib.events.chores import Chore, do_chores
 from chalicelib.events.worker import wired_ports
 from chalicelib.services.migrate_subscribers import resume_migrations
 from chalicelib.services.report_charges import report_charges
@@ -13,22 +15,19 @@ from chalicelib.services.sweep_outbound import sweep_outbound
 
 bp = Blueprint(__name__)
 
+# In this order. The last one talks to providers and may take half of the minute.
+CHORES: Final[tuple[Chore, ...]] = (
+    publish_due,
+    sweep,
+    resume_migrations,
+    sweep_timers,
+    sweep_outbound,
+    report_charges,
+)
+
 
 @bp.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep_outbox(event: CloudWatchEvent) -> None:
     """Due drafts are published; whatever is stuck, parked and due, or waiting is on its queue again."""
     del event
-    ports = wired_ports()
-    for chore in (
-        publish_due,
-        sweep,
-        resume_migrations,
-        sweep_timers,
-        sweep_outbound,
-        report_charges,
-    ):
-        try:
-            chore(ports)
-        except DomainError as error:
-            # One that can't be done now must not keep the others from it; each comes again in a minute.
-            ports.monitor.event("chore_failed", chore=chore.__name__, code=error.code)
+    do_chores(wired_ports(), CHORES, comes_again=True)

@@ -65,11 +65,7 @@ def handle_messages(event: SQSEvent, name: str, work: Work, *, background: bool 
             )
             raise MessageFailedError(f"{name}: {error.code}") from None
         except Exception as error:  # noqa: BLE001 -- whatever it is, it comes again
-            kind = type(error).__name__
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            ports.monitor.event(
-                "message_crashed", worker=name, message_id=message_id, error=kind, frames=frames
-            )
+            kind = tell_crash(ports, "message_crashed", error, worker=name, message_id=message_id)
             raise MessageFailedError(f"{name}: {kind}") from None
         else:
             ports.monitor.event(
@@ -79,6 +75,18 @@ def handle_messages(event: SQSEvent, name: str, work: Work, *, background: bool 
                 duration_ms=round((time.perf_counter() - began) * 1000, 1),
                 **_named(body),
             )
+
+
+def tell_crash(ports: Ports, event: str, error: Exception, **about: str) -> str:
+    """The log says where the error arose and of what kind it is; the kind is returned.
+
+    Not its message: that may quote secrets, or what customers sent. Whoever calls this raises something bare instead
+    of the error, because Lambda prints what is raised, past the log's allow-list.
+    """
+    kind = type(error).__name__
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    ports.monitor.event(event, error=kind, frames=frames, **about)
+    return kind
 
 
 def _named(body: Mapping[str, str]) -> dict[str, str]:
