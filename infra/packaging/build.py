@@ -21,6 +21,7 @@ import chalice
 from chalice.deploy.packager import DependencyBuilder, LambdaDeploymentPackager
 from chalice.utils import UI, OSUtils
 
+from infra.packaging.archive import settle
 from infra.packaging.errors import PackagingError
 from infra.packaging.services import used_services
 from infra.packaging.target import Architecture, Target
@@ -138,7 +139,7 @@ def _add_configuration(project_dir: Path, out_dir: Path, architecture: Architect
 
 
 def _report(out_dir: Path, target: Target, services: frozenset[str]) -> Report:
-    """Zipped by Chalice's own packager, so that this is the zip; it will find it and use it."""
+    """Zipped by Chalice's own packager, which finds the zip by its name when it deploys, and takes it as it is."""
     utils = OSUtils()
     packager = LambdaDeploymentPackager(
         osutils=utils,
@@ -147,6 +148,7 @@ def _report(out_dir: Path, target: Target, services: frozenset[str]) -> Report:
         architecture=target.architecture,
     )
     made = Path(packager.create_deployment_package(str(out_dir), target.runtime))
+    settle(made)
     size = made.stat().st_size
     if size > _UPLOAD_LIMIT:
         raise PackagingError(f"The package has {size} bytes; Lambda takes 50 MB at most.")

@@ -4,10 +4,12 @@ import importlib.util
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -163,13 +165,45 @@ def test_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_stage_for_another_processor_is_refused(tmp_path: Path) -> None:
-    project = tmp_path / "project"
+def checkout_in(folder: Path) -> Path:
+    """A copy of what is packaged of this checkout."""
     for part in ("chalicelib", ".chalice"):
-        shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+        ignored = shutil.ignore_patterns("__pycache__", "deployed")
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     for part in ("app.py", "requirements.txt"):
-        shutil.copy(ROOT / part, project)
-    (project / ".cache").symlink_to((ROOT / ".cache").resolve())
+        shutil.copy(ROOT / part, folder)
+    (folder / ".cache").symlink_to((ROOT / ".cache").resolve())
+    return folder
+
+
+@pytest.fixture
+def umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_everybody_may_read_every_file(package: Report) -> None:
+    with zipfile.ZipFile(package.zip) as archive:
+        modes = {stat.filemode(one.external_attr >> 16) for one in archive.infolist()}
+    # Without folders: whoever unpacks it makes those as it needs them.
+    assert modes <= {"-rw-r--r--", "-rwxr-xr-x"}
+
+
+@pytest.mark.usefixtures("umask")
+def test_builder_who_keeps_files_private_ships_the_same_zip(
+    package: Report, tmp_path: Path
+) -> None:
+    checkout = checkout_in(tmp_path / "checkout")
+    for path in (*(checkout / "chalicelib").rglob("*"), checkout / "app.py"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    again = build(checkout, tmp_path / "out", architecture=HERE, python_version=running_python())
+    assert stat.filemode((again.project / "app.py").stat().st_mode) == "-rw-------"
+    assert again.zip.read_bytes() == package.zip.read_bytes()
+
+
+def test_stage_for_another_processor_is_refused(tmp_path: Path) -> None:
+    project = checkout_in(tmp_path / "project")
     config = {"stages": {"prod": {"lambda_architecture": "other"}}}
     (project / ".chalice/config.json").write_text(json.dumps(config))
     with pytest.raises(PackagingError, match="'prod'"):
