@@ -37,6 +37,7 @@ TABLE: Final[Mapping[type[DomainError], tuple[int, str]]] = {
     errors.InvalidConnectStateError: (400, "Can't be finished"),
     errors.ConnectRefusedError: (409, "Not connected"),
     errors.ProviderUnavailableError: (503, "Billing provider unavailable"),
+    errors.BillingKeyRejectedError: (503, "Billing provider unavailable"),
     errors.ProviderRefusedError: (422, "Refused by the billing provider"),
     errors.StoreConflictError: (409, "Changed at the same time"),
     errors.StoreUnavailableError: (503, "Database unavailable"),
@@ -107,12 +108,13 @@ INTERNAL: Final = ("internal_error", "Internal error")
 
 def described() -> list[tuple[str, int, str, str]]:
     """Every problem: its code, status, title and what it means."""
-    of_domain = (
-        (error.code, status, title, _meaning(error)) for error, (status, title) in TABLE.items()
-    )
+    of_domain: dict[str, tuple[str, int, str, str]] = {}
+    for error, (status, title) in TABLE.items():
+        # Kinds of a problem that callers need not tell apart share its code; the general one stands first.
+        of_domain.setdefault(error.code, (error.code, status, title, _meaning(error)))
     of_requests = ((one.code, one.status, one.title, _meaning(one)) for one in REQUEST_ERRORS)
     internal = (INTERNAL[0], 500, INTERNAL[1], "Something went wrong on our side.")
-    return sorted([*of_domain, *of_requests, internal])
+    return sorted([*of_domain.values(), *of_requests, internal])
 
 
 def _meaning(error: type[Exception]) -> str:

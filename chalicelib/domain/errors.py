@@ -197,6 +197,17 @@ class BillingNotConnectedError(ProviderUnavailableError):
         super().__init__(detail, retry_after_seconds=60)
 
 
+class BillingKeyRejectedError(ProviderUnavailableError):
+    """The provider does not take the environment's key (any more): nothing ran, and nothing will without another key.
+
+    To callers it is the same as a provider that is away: nobody but the operator can do more than wait.
+    """
+
+    def __init__(self, detail: str) -> None:
+        # By then whoever keeps the key has looked whether there is another one.
+        super().__init__(detail, retry_after_seconds=30)
+
+
 class ProviderRefusedError(DomainError):
     """The provider refused the request for good; repeating it unchanged can't help."""
 

@@ -113,6 +113,7 @@ def build(loaded: Settings, *, interactive: bool = False, background: bool = Fal
                 secrets=secrets,
                 store=store,
                 clock=clock,
+                monitor=monitor,
                 patience_seconds=_INTERACTIVE_SECONDS if interactive else _WORKER_SECONDS,
                 background=background,
             )

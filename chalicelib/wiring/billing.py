@@ -12,7 +12,7 @@ from chalicelib.settings import STRIPE_API_BASE, Settings, SettingsError
 if TYPE_CHECKING:
     from chalicelib.domain.billing import ProviderEvent
     from chalicelib.domain.billing_accounts import Connecting
-    from chalicelib.ports import AccountConnector, BillingProvider, Clock, Store
+    from chalicelib.ports import AccountConnector, BillingProvider, Clock, Monitor, Store
     from chalicelib.wiring.secrets import Secrets
 
 
@@ -34,6 +34,7 @@ class Supplies:
     secrets: Secrets
     store: Store
     clock: Clock
+    monitor: Monitor
     patience_seconds: float
     background: bool = False
     account_id: str | None = None
@@ -60,7 +61,14 @@ def _stripe(supplies: Supplies) -> BillingProvider:
             else None
         ),
         account_id=supplies.account_id,
+        on_key_rejected=lambda: _doubt_stripe_key(supplies),
     )
+
+
+def _doubt_stripe_key(supplies: Supplies) -> None:
+    """The next call has the key that is kept now, and operators can see why this one failed."""
+    supplies.secrets.doubt_stripe_key()
+    supplies.monitor.event("billing_key_rejected", provider="stripe")
 
 
 def _stripe_accounts(supplies: Supplies) -> AccountConnector | None:
@@ -79,6 +87,7 @@ def _stripe_accounts(supplies: Supplies) -> AccountConnector | None:
             patience=Patience(budget_seconds=supplies.patience_seconds),
             account_id=account_id,
             client_id=loaded.stripe_client_id,
+            on_key_rejected=lambda: _doubt_stripe_key(supplies),
         )
 
     return StripeAccounts(

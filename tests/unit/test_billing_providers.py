@@ -21,16 +21,17 @@ def loaded(**variables: str) -> Settings:
 
 
 def configured(**variables: str) -> ConfiguredProviders:
-    clock = FakeClock()
+    clock, monitor = FakeClock(), RecordingMonitor()
     found = loaded(**variables)
     aws = AwsSecrets(region="us-east-1", endpoint_url=None)
-    source = KeptSecrets(aws.read, clock=clock, monitor=RecordingMonitor())
+    source = KeptSecrets(aws.read, clock=clock, monitor=monitor)
     return ConfiguredProviders(
         Supplies(
             settings=found,
             secrets=Secrets(found, source),
             store=InMemoryStore(clock),
             clock=clock,
+            monitor=monitor,
             patience_seconds=4.0,
         )
     )

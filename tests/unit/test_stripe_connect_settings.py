@@ -35,16 +35,17 @@ class Root:
     loaded: Settings
 
     def __post_init__(self) -> None:
-        clock = FakeClock()
+        clock, monitor = FakeClock(), RecordingMonitor()
         self.store = InMemoryStore(clock)
         aws = AwsSecrets(region="us-east-1", endpoint_url=None)
-        source = KeptSecrets(aws.read, clock=clock, monitor=RecordingMonitor())
+        source = KeptSecrets(aws.read, clock=clock, monitor=monitor)
         self.providers = ConfiguredProviders(
             Supplies(
                 settings=self.loaded,
                 secrets=Secrets(self.loaded, source),
                 store=self.store,
                 clock=clock,
+                monitor=monitor,
                 patience_seconds=4.0,
             )
         )

@@ -2,6 +2,10 @@
 
 import json
 import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
 
 import boto3
 import pytest
@@ -9,6 +13,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.adapters.secrets import AwsSecrets, KeptSecrets
 from chalicelib.domain.errors import (
+    BillingKeyRejectedError,
     BillingNotConfiguredError,
     InvalidSignatureError,
     StoreUnavailableError,
@@ -36,7 +41,9 @@ BODY = json.dumps(
 class Environment:
     """Settings that name secrets, and the same wiring that the app has."""
 
-    def __init__(self, session: boto3.Session, cloud: str, *, mode: str = "test") -> None:
+    def __init__(
+        self, session: boto3.Session, cloud: str, *, mode: str = "test", **variables: str
+    ) -> None:
         self.ssm = session.client("ssm")
         self.secrets_manager = session.client("secretsmanager")
         self.clock = FakeClock()
@@ -47,6 +54,7 @@ class Environment:
                 "PAYGRADE_MODE": mode,
                 "STRIPE_SECRET_KEY": f"secretsmanager:{self.name}/key",
                 "STRIPE_WEBHOOK_SECRETS": f"ssm:{self.name}/hooks",
+                **variables,
             }
         )
         self.monitor = RecordingMonitor()
@@ -59,6 +67,7 @@ class Environment:
                 secrets=secrets,
                 store=InMemoryStore(self.clock),
                 clock=self.clock,
+                monitor=self.monitor,
                 patience_seconds=4,
             )
         )
@@ -71,6 +80,9 @@ class Environment:
 
     def put_key(self, text: str) -> None:
         self.secrets_manager.create_secret(Name=f"{self.name}/key", SecretString=text)
+
+    def replace_key(self, text: str) -> None:
+        self.secrets_manager.put_secret_value(SecretId=f"{self.name}/key", SecretString=text)
 
     def takes(self, secret: str) -> bool:
         signature = sign(BODY, [secret], int(self.clock.now().timestamp()))
@@ -108,12 +120,91 @@ def test_stripe_key_replaced_in_secrets_manager_makes_another_provider(
     environment.put_key("sk_test_one")
     first = environment.providers.get("stripe")
     assert environment.providers.get("stripe") is first
-    environment.secrets_manager.put_secret_value(
-        SecretId=f"{environment.name}/key", SecretString="rk_test_two"
-    )
+    environment.replace_key("rk_test_two")
     assert environment.providers.get("stripe") is first
     environment.clock.advance(minutes=5)
     assert environment.providers.get("stripe") is not first
+
+
+class Stripe:
+    """Takes the keys that are good, and has nobody."""
+
+    def __init__(self) -> None:
+        self.good: set[str] = set()
+        self.asked_with: list[str] = []
+        stripe = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                key = self.headers["Authorization"].removeprefix("Bearer ")
+                stripe.asked_with.append(key)
+                error = {"type": "invalid_request_error", "code": "resource_missing"}
+                if key not in stripe.good:
+                    error = {"type": "invalid_request_error", "code": "api_key_expired"}
+                body = json.dumps({"error": error}).encode()
+                self.send_response(404 if key in stripe.good else 401)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def stripe() -> Iterator[Stripe]:
+    made = Stripe()
+    yield made
+    made.stop()
+
+
+def test_key_that_stripe_rejects_is_read_again_for_the_next_call(
+    session: boto3.Session, cloud: str, stripe: Stripe
+) -> None:
+    environment = Environment(session, cloud, STRIPE_API_BASE=stripe.url)
+    environment.put_key("sk_test_one")
+    stripe.good = {"sk_test_one"}
+    assert environment.providers.get("stripe").get_customer("cus_1") is None
+    environment.clock.advance(minutes=1)
+    environment.replace_key("sk_test_two")
+    stripe.good = {"sk_test_two"}
+    with pytest.raises(BillingKeyRejectedError):
+        environment.providers.get("stripe").get_customer("cus_1")
+    assert environment.providers.get("stripe").get_customer("cus_1") is None
+    assert stripe.asked_with == ["sk_test_one", "sk_test_one", "sk_test_two"]
+    assert environment.monitor.events == [("billing_key_rejected", {"provider": "stripe"})]
+
+
+def test_key_that_stays_wrong_is_asked_for_twice_a_minute_and_not_with_every_call(
+    session: boto3.Session, cloud: str, stripe: Stripe
+) -> None:
+    environment = Environment(session, cloud, STRIPE_API_BASE=stripe.url)
+    environment.put_key("sk_test_one")
+
+    def fails() -> None:
+        with pytest.raises(BillingKeyRejectedError):
+            environment.providers.get("stripe").get_customer("cus_1")
+
+    fails()
+    environment.replace_key("sk_test_two")
+    for _ in range(3):
+        environment.clock.advance(seconds=9)
+        fails()
+    assert set(stripe.asked_with) == {"sk_test_one"}
+    environment.clock.advance(seconds=3)
+    fails()
+    assert stripe.asked_with[-1] == "sk_test_two"
 
 
 def test_secret_that_is_not_there_yet_is_named_and_found_once_it_is(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.api.problems import REQUEST_ERRORS, TABLE, problem_of
-from chalicelib.domain.errors import DomainError
+from chalicelib.domain.errors import BillingKeyRejectedError, DomainError
 from tests.integration.api.contract import document, operations
 
 LATER = (429, 503)
@@ -32,7 +32,7 @@ def test_every_error_that_means_later_says_when(error: type[DomainError]) -> Non
 
 
 def test_no_other_error_means_later() -> None:
-    assert len(POSTPONING) == 5
+    assert len(POSTPONING) == 6
     assert not [error for error in REQUEST_ERRORS if error.status in LATER]
 
 
@@ -48,3 +48,12 @@ def test_every_operation_with_a_key_is_described_as_limited() -> None:
         assert "503" in responses, described.name
         if described.scope is not None:
             assert "429" in responses, described.name
+
+
+def test_rejected_key_is_told_as_a_provider_that_is_away() -> None:
+    """Which key the operator has is nothing that callers could mend."""
+    rejected = BillingKeyRejectedError("Stripe does not take this environment's key.")
+    problem, headers = problem_of(rejected, "req_1")
+    assert (problem.status, problem.code) == (503, "billing_provider_unavailable")
+    assert "key" in problem.detail
+    assert headers["Retry-After"] == "30"

@@ -53,7 +53,7 @@ def _never(_: stripe.StripeError) -> bool:
 class Connection:
     """One environment's access to one Stripe account: the key's own, or a connected one on whose behalf it acts."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one thing each, and most have a default
         self,
         *,
         api_key: str,
@@ -64,7 +64,9 @@ class Connection:
         patience: Patience | None = None,
         account_id: str | None = None,
         client_id: str | None = None,
+        on_key_rejected: Callable[[], None] | None = None,
     ) -> None:
+        """No request is made. `on_key_rejected` is called each time that Stripe does not take the key."""
         # Stripe serves OAuth from another host; whoever stands in for Stripe serves both.
         connect_base = STRIPE_CONNECT_BASE if api_base == STRIPE_API_BASE else api_base
         client = stripe.StripeClient(
@@ -81,6 +83,7 @@ class Connection:
         self.clock = clock
         self._throttle = throttle or Throttle(clock)
         self._patience = patience or Patience()
+        self._on_key_rejected = on_key_rejected
         is_live = api_key.startswith(("sk_live_", "rk_live_"))
         dashboard = "/".join(
             ("https://dashboard.stripe.com", *filter(None, (account_id, "" if is_live else "test")))
@@ -104,7 +107,7 @@ class Connection:
         try:
             return request()
         except stripe.StripeError as error:
-            raise verdict_on(error, Effect.SET).error from None
+            raise self._verdict(error, Effect.SET).error from None
 
     def attempt(
         self,
@@ -157,7 +160,7 @@ class Connection:
             except stripe.StripeError as error:
                 if benign(error):
                     raise _BenignError from None
-                verdict = verdict_on(error, effect)
+                verdict = self._verdict(error, effect)
                 delay_seconds = self._delay(verdict, attempts)
                 spent_seconds = (self.clock.now() - started).total_seconds()
                 if (
@@ -169,6 +172,13 @@ class Connection:
                     # personal data.
                     raise verdict.error from None
             self.clock.sleep(delay_seconds)
+
+    def _verdict(self, error: stripe.StripeError, effect: Effect) -> Verdict:
+        verdict = verdict_on(error, effect)
+        if verdict.rejects_key and self._on_key_rejected is not None:
+            # This call is over. Whoever makes the next one may have another key by then.
+            self._on_key_rejected()
+        return verdict
 
     def _delay(self, verdict: Verdict, attempts: int) -> float:
         """What Stripe asked for, or twice as long each time, jittered by the microseconds."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import stripe
 
 from chalicelib.domain.errors import (
+    BillingKeyRejectedError,
     BillingNotConnectedError,
     DomainError,
     ProviderRefusedError,
@@ -26,6 +27,7 @@ _MAX_DETAIL: Final = 300
 _DEFAULT_RETRY_AFTER_SECONDS: Final = 5
 _TOO_MANY: Final = 429
 _CONFLICT: Final = 409
+_UNAUTHORIZED: Final = 401
 _CLIENT_ERROR: Final = 400
 _SERVER_ERROR: Final = 500
 
@@ -64,6 +66,11 @@ class Verdict:
     retry: Reason | None = None
     delay_seconds: float | None = None
 
+    @property
+    def rejects_key(self) -> bool:
+        """Whether it is the key that Stripe does not take."""
+        return isinstance(self.error, BillingKeyRejectedError)
+
 
 def verdict_on(error: stripe.StripeError, effect: Effect) -> Verdict:
     """What to make of the error: a later repetition helps (`retry`), or nothing does."""
@@ -95,6 +102,12 @@ def verdict_on(error: stripe.StripeError, effect: Effect) -> Verdict:
 
 
 def _refused(error: stripe.StripeError) -> DomainError:
+    if error.http_status == _UNAUTHORIZED:
+        # Unknown, expired or revoked: no fault of the request, which waits for another key. Stripe looks at the key
+        # before anything else, so nothing ran and nothing is stored under the idempotency key, which stays the right
+        # one: no `definite` failure. Its message is left out, as it shows how the key begins and ends.
+        detail = f"Stripe does not take this environment's key: {code_of(error)}"
+        return BillingKeyRejectedError(_with_request_id(error, detail))
     detail = _detail(error, "refused")
     if is_benign(error, Benign.NOT_CONNECTED):
         # No fault of the request: it is taken again once the account is connected again.
@@ -138,9 +151,13 @@ def _retry_after(error: stripe.StripeError) -> float | None:
 def _detail(error: stripe.StripeError, what: str) -> str:
     """A bounded sentence for people, in which nothing looks like a key."""
     message = _SECRET.sub("[key]", error.user_message or "")
+    return _with_request_id(error, f"Stripe {what} the request: {code_of(error)}: {message}")
+
+
+def _with_request_id(error: stripe.StripeError, sentence: str) -> str:
     request_id = _header(error, "request-id")
-    sentence = f"Stripe {what} the request: {code_of(error)}: {message}"[:_MAX_DETAIL]
-    return f"{sentence} ({request_id})" if request_id else sentence
+    bounded = sentence[:_MAX_DETAIL]
+    return f"{bounded} ({request_id})" if request_id else bounded
 
 
 def _answer(error: stripe.StripeError) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Stripe as a billing provider: the port's methods, each done in the module of its noun."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import stripe
@@ -59,10 +59,12 @@ class StripeProvider:
         throttle: Throttle | None = None,
         patience: Patience | None = None,
         account_id: str | None = None,
+        on_key_rejected: Callable[[], None] | None = None,
     ) -> None:
         """No request is made. `api_base` may be another server that speaks Stripe's API.
 
-        With `account_id` everything is done on behalf of that connected account.
+        With `account_id` everything is done on behalf of that connected account. `on_key_rejected` is called each time
+        that Stripe does not take the key.
         """
         connection = Connection(
             api_key=api_key,
@@ -72,6 +74,7 @@ class StripeProvider:
             throttle=throttle,
             patience=patience,
             account_id=account_id,
+            on_key_rejected=on_key_rejected,
         )
         self.api_base = api_base
         self._meters = StripeMeters(connection)

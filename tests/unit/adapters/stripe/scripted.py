@@ -100,11 +100,12 @@ class ScriptedHttp(stripe.HTTPClient):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A provider, what it says to Stripe and when."""
+    """A provider, what it says to Stripe and when, and how often it told that its key was rejected."""
 
     provider: StripeProvider
     http: ScriptedHttp
     clock: ManualClock
+    rejected: list[bool]
 
     @property
     def sent(self) -> list[Sent]:
@@ -121,8 +122,15 @@ def script(
 ) -> Script:
     clock = ManualClock()
     http = ScriptedHttp(clock, *answers)
-    provider = StripeProvider(api_key=api_key, clock=clock, http_client=http, patience=patience)
-    return Script(provider, http, clock)
+    rejected: list[bool] = []
+    provider = StripeProvider(
+        api_key=api_key,
+        clock=clock,
+        http_client=http,
+        patience=patience,
+        on_key_rejected=lambda: rejected.append(True),
+    )
+    return Script(provider, http, clock, rejected)
 
 
 def refusal(status: int, headers: Mapping[str, str] | None = None, **error: Any) -> Answer:

@@ -11,8 +11,8 @@ from chalicelib.adapters.billing.stripe.accounts import StripeAccounts
 from chalicelib.adapters.billing.stripe.connection import Connection
 from chalicelib.adapters.billing.stripe.provider import StripeProvider
 from chalicelib.domain.errors import (
+    BillingKeyRejectedError,
     ConnectRefusedError,
-    ProviderRefusedError,
     ProviderUnavailableError,
 )
 from tests.unit.adapters.stripe.scripted import (
@@ -33,6 +33,7 @@ NOT_CONNECTED = refusal(403, code="account_invalid", message="Application access
 class Platform:
     accounts: StripeAccounts
     http: ScriptedHttp
+    rejected: list[bool]
 
     @property
     def sent(self) -> list[Sent]:
@@ -42,6 +43,7 @@ class Platform:
 def platform(*answers: Answer | stripe.APIConnectionError, live: bool = False) -> Platform:
     clock = ManualClock()
     http = ScriptedHttp(clock, *answers)
+    rejected: list[bool] = []
     key = "sk_live_1" if live else "sk_test_1"
 
     def connect(account_id: str | None) -> Connection:
@@ -52,12 +54,13 @@ def platform(*answers: Answer | stripe.APIConnectionError, live: bool = False) -
             http_client=http,
             account_id=account_id,
             client_id="ca_1",
+            on_key_rejected=lambda: rejected.append(True),
         )
 
     def provider(account_id: str) -> StripeProvider:
         return StripeProvider(api_key=key, clock=clock, http_client=http, account_id=account_id)
 
-    return Platform(StripeAccounts(connect, live=live, provider=provider), http)
+    return Platform(StripeAccounts(connect, live=live, provider=provider), http, rejected)
 
 
 def token(**fields: Any) -> Answer:
@@ -141,9 +144,18 @@ def test_redeem_is_tried_once_whatever_happens(answer: Any) -> None:
     assert len(played.sent) == 1
 
 
-def test_redeem_with_a_bad_key_is_refused() -> None:
-    with pytest.raises(ProviderRefusedError):
-        platform(refusal(401)).accounts.redeem("ac_1")
+def test_redeem_with_a_key_that_stripe_rejects_waits_for_another_and_says_so() -> None:
+    played = platform(refusal(401))
+    with pytest.raises(BillingKeyRejectedError):
+        played.accounts.redeem("ac_1")
+    assert (len(played.sent), played.rejected) == (1, [True])
+
+
+def test_release_with_a_key_that_stripe_rejects_waits_for_another_and_says_so() -> None:
+    played = platform(refusal(401))
+    with pytest.raises(BillingKeyRejectedError):
+        played.accounts.release("acct_1A")
+    assert (len(played.sent), played.rejected) == (1, [True])
 
 
 def test_redeem_in_live_mode_takes_live_accounts_alone() -> None:

@@ -1,11 +1,13 @@
 """Each failure of a Stripe call, as captured, and what it means for the caller."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.billing.stripe.errors import Benign
 from chalicelib.domain.errors import (
+    BillingKeyRejectedError,
     BillingNotConnectedError,
     ProviderRefusedError,
     ProviderUnavailableError,
@@ -125,8 +127,6 @@ def test_benign_refusal_elsewhere_is_a_refusal(kind: Benign) -> None:
         (refusal(400, code="parameter_unknown", param="foo"), "parameter_unknown"),
         (refusal(400), "invalid_request_error"),
         (refusal(400, type="idempotency_error"), "idempotency_error"),
-        (refusal(401), "invalid_request_error"),
-        (refusal(401, code="api_key_expired"), "api_key_expired"),
         (refusal(402, type="card_error", code="card_declined"), "card_declined"),
         (refusal(403, code="more_permissions_required"), "more_permissions_required"),
         (refusal(404, code="resource_missing"), "resource_missing"),
@@ -142,14 +142,52 @@ def test_refusal_is_permanent_and_names_the_code(answer: Answer, code: str) -> N
 
 
 def test_refusal_hides_keys_and_the_body() -> None:
-    message = "Invalid API Key provided: sk_test_4242abc and rk_live_***1"
-    played = script(refusal(401, {"Request-Id": "req_7"}, message=message))
+    message = "The key sk_test_4242abc may not do this, nor rk_live_***1"
+    played = script(refusal(403, {"Request-Id": "req_7"}, message=message))
     with pytest.raises(ProviderRefusedError) as refused:
         create(played)
     assert "_test_" not in refused.value.detail
     assert "_live_" not in refused.value.detail
     assert "req_7" in refused.value.detail
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (refusal(401), "invalid_request_error"),
+        (refusal(401, code="api_key_expired"), "api_key_expired"),
+        (Answer(401, "<html>Unauthorized</html>"), "APIError"),
+    ],
+)
+@pytest.mark.parametrize("call", [read, create, report])
+def test_rejected_key_is_no_fault_of_the_request_and_is_told_once(
+    call: Callable[[Script], Any], answer: Answer, code: str
+) -> None:
+    played = script(answer)
+    with pytest.raises(BillingKeyRejectedError, match=code) as refused:
+        call(played)
+    # Nothing ran, and the same idempotency key is the right one for the next try.
+    assert not refused.value.definite
+    assert (len(played.sent), played.clock.slept, played.rejected) == (1, [], [True])
+
+
+def test_rejected_key_is_not_shown() -> None:
+    message = "Expired API Key provided: sk_test_*********************4242"
+    played = script(refusal(401, {"Request-Id": "req_7"}, message=message, code="api_key_expired"))
+    with pytest.raises(BillingKeyRejectedError) as refused:
+        create(played)
+    assert refused.value.detail == (
+        "Stripe does not take this environment's key: api_key_expired (req_7)"
+    )
+    assert refused.value.__suppress_context__
+
+
+def test_refusal_for_another_reason_tells_nothing_of_the_key() -> None:
+    played = script(refusal(403, code="more_permissions_required"))
+    with pytest.raises(ProviderRefusedError):
+        create(played)
+    assert played.rejected == []
 
 
 def test_refusal_with_an_endless_message_is_cut() -> None:
