@@ -15,6 +15,9 @@ CERTAIN_FOR: Final = timedelta(hours=23)
 # Older usage no provider takes any more.
 GIVE_UP_AFTER: Final = timedelta(days=35)
 _LONGEST_WAIT_DOUBLINGS: Final = 8
+_TOO_LATE: Final = (
+    "It is too late to report it, or to report it once more without knowing of the first time."
+)
 
 
 class ChargeStatus(StrEnum):
@@ -51,6 +54,11 @@ class UsageCharge:
     def identity(self) -> tuple[str, ...]:
         """What tells one charge from another."""
         return (self.id,)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody tries again by himself, and it says so."""
+        return self.status is ChargeStatus.FAILED and self.error == _TOO_LATE
 
     def is_due_at(self, now: datetime) -> bool:
         """Whether it is to be tried now: at once, and then ever more rarely."""
@@ -128,10 +136,7 @@ def settled(
 
 def given_up(charge: UsageCharge, now: datetime) -> UsageCharge:
     """The charge when it is too late to tell it again: people have to look."""
-    error = (
-        "It is too late to report it, or to report it once more without knowing of the first time."
-    )
-    return replace(waiting(charge, now, error), status=ChargeStatus.FAILED)
+    return replace(waiting(charge, now, _TOO_LATE), status=ChargeStatus.FAILED)
 
 
 def waiting(charge: UsageCharge, now: datetime, error: str) -> UsageCharge:

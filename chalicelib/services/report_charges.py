@@ -53,7 +53,7 @@ def report_charges(ports: Ports) -> int:
     due = [
         charge
         for charge in (*pending.items, *failed.items)
-        if charge.is_due_at(started) and not _is_over(charge, ports)
+        if charge.is_due_at(started) and not charge.is_given_up
     ]
     for charge in due:
         if ports.clock.now() - started > _BUDGET:
@@ -146,11 +146,6 @@ def _store(ports: Ports, before: UsageCharge, after: UsageCharge) -> UsageCharge
             provider=after.provider,
         )
     return after
-
-
-def _is_over(charge: UsageCharge, ports: Ports) -> bool:
-    """Whether it failed for good: nobody tries again by himself."""
-    return charge.status is ChargeStatus.FAILED and _is_too_late(charge, ports)
 
 
 def _is_too_late(charge: UsageCharge, ports: Ports) -> bool:

@@ -251,6 +251,38 @@ def test_charge_that_is_uncertain_for_a_day_is_left_to_people() -> None:
     assert retry_charge(world.ports, charge.id).status is ChargeStatus.REPORTED
 
 
+@pytest.mark.parametrize("is_first_try_lost", [False, True])
+def test_refused_usage_says_so_when_nobody_tries_it_again_by_himself(
+    is_first_try_lost: bool,
+) -> None:
+    """Whoever settles it by hand has to know that it can't be charged any more as well."""
+    world = a_payer()
+    report(world, 3)
+    began = world.clock.now()
+    if is_first_try_lost:
+        world.billing.fail("report_usage", ProviderUnavailableError("Timed out."))
+        report_charges(world.ports)
+        world.clock.advance(minutes=1)
+    world.billing.fail("report_usage", ProviderRefusedError("There is no meter."), times=999)
+    report_charges(world.ports)
+    [charge] = world.store.all(UsageCharge)
+    assert charge.error == "There is no meter."
+    while charge.error == "There is no meter.":
+        world.clock.advance(hours=1)
+        report_charges(world.ports)
+        [charge] = world.store.all(UsageCharge)
+    assert charge.error is not None
+    assert charge.error.startswith("It is too late")
+    # At the next try that is due after that.
+    limit = timedelta(hours=23) if is_first_try_lost else timedelta(days=35)
+    assert limit <= world.clock.now() - began <= limit + timedelta(hours=5)
+    calls, alarms = len(world.billing.calls), len(world.monitor.named("usage_charge_failed"))
+    world.clock.advance(days=1)
+    report_charges(world.ports)
+    assert len(world.billing.calls) == calls
+    assert len(world.monitor.named("usage_charge_failed")) == alarms
+
+
 def test_usage_too_old_for_the_provider_is_not_told() -> None:
     world = a_payer()
     report(world, 3)
