@@ -98,20 +98,52 @@ def environment(session: boto3.Session, cloud: str) -> Environment:
     return Environment(session, cloud)
 
 
-def test_webhook_secret_rolled_in_ssm_holds_within_five_minutes_and_both_while_two(
+def test_webhook_secret_that_is_new_in_ssm_holds_from_its_first_delivery(
     environment: Environment,
 ) -> None:
     environment.put_hooks("whsec_old")
     assert environment.takes("whsec_old")
+    environment.clock.advance(seconds=30)
     environment.put_hooks("whsec_new,whsec_old")
-    environment.clock.advance(minutes=4, seconds=59)
-    assert not environment.takes("whsec_new")
-    environment.clock.advance(seconds=1)
     assert environment.takes("whsec_new")
     assert environment.takes("whsec_old")
+
+
+def test_webhook_secret_that_was_taken_back_holds_for_five_minutes_at_most(
+    environment: Environment,
+) -> None:
+    environment.put_hooks("whsec_new,whsec_old")
+    assert environment.takes("whsec_old")
     environment.put_hooks("whsec_new")
-    environment.clock.advance(minutes=5)
+    environment.clock.advance(minutes=4, seconds=59)
+    assert environment.takes("whsec_old")
+    environment.clock.advance(seconds=1)
     assert not environment.takes("whsec_old")
+    assert environment.takes("whsec_new")
+
+
+def test_rubbish_has_secrets_read_again_twice_a_minute_and_not_with_each_delivery(
+    environment: Environment,
+) -> None:
+    environment.put_hooks("whsec_old")
+    assert environment.takes("whsec_old")
+    environment.clock.advance(seconds=30)
+    assert not environment.takes("whsec_wrong")  # read again
+    environment.put_hooks("whsec_new")
+    for _ in range(29):
+        environment.clock.advance(seconds=1)
+        assert not environment.takes("whsec_new")
+    environment.clock.advance(seconds=1)
+    assert environment.takes("whsec_new")
+
+
+def test_webhook_secret_that_is_no_reference_is_the_only_one(
+    session: boto3.Session, cloud: str
+) -> None:
+    environment = Environment(session, cloud, STRIPE_WEBHOOK_SECRETS="whsec_plain")
+    assert environment.takes("whsec_plain")
+    environment.clock.advance(minutes=1)
+    assert not environment.takes("whsec_wrong")
 
 
 def test_stripe_key_replaced_in_secrets_manager_makes_another_provider(
