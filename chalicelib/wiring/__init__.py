@@ -66,14 +66,14 @@ def ports(*, interactive: bool = False, background: bool = False) -> Ports:
 def build(loaded: Settings, *, interactive: bool = False, background: bool = False) -> Ports:
     """The ports of the environment that these settings describe."""
     machine = SystemClock()
+    # By the machine's clock wherever the environment's stands: CloudWatch drops metrics of more than two hours ahead.
+    monitor = LogMonitor(stage=loaded.stage, clock=machine)
     client = _hot_client(loaded, machine, DYNAMODB)
     clock: Clock = machine
     if loaded.has_test_clock:
         from chalicelib.adapters.shifted_clock import ShiftedClock  # noqa: PLC0415
 
-        quiet = LogMonitor(stage=loaded.stage, clock=machine)
-        clock = ShiftedClock(machine, _store(loaded, client, machine, quiet))
-    monitor = LogMonitor(stage=loaded.stage, clock=clock)
+        clock = ShiftedClock(machine, _store(loaded, client, machine, monitor))
     ids = TimeSortedIds(clock)
     region, endpoint_url = loaded.aws_region, loaded.aws_endpoint_url
     aws_secrets = AwsSecrets(region=region, endpoint_url=endpoint_url)

@@ -1,8 +1,9 @@
 """The test clock: an environment's time, moved forward with its providers'."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -138,3 +139,14 @@ def test_setting_that_no_environment_may_have_is_refused(variables: dict[str, st
 def test_environment_has_no_test_clock_unless_it_says_so() -> None:
     base = {"PAYGRADE_PUBLIC_URL": "https://api.example.test"}
     assert not wiring.build(settings.load(base)).environment.has_test_clock
+
+
+def test_metrics_of_an_environment_with_a_test_clock_are_of_the_machines_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """CloudWatch drops those of more than two hours ahead. No database is here that could tell another time."""
+    base = {"PAYGRADE_PUBLIC_URL": "https://api.example.test", "PAYGRADE_TEST_CLOCK": "on"}
+    began = datetime.now(UTC)
+    wiring.build(settings.load(base)).monitor.event("backlog", oldest_pending_seconds=0)
+    told = json.loads(capsys.readouterr().out)["_aws"]["Timestamp"] / 1000
+    assert abs(told - began.timestamp()) < 60
