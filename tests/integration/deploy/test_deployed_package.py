@@ -15,6 +15,8 @@ from threading import Event, Thread
 from typing import Any, Final
 from urllib.request import urlopen
 
+import httpx
+
 from tests.e2e.waiting import eventually
 from tests.integration.deploy.cloud import Cloud
 
@@ -57,6 +59,8 @@ def test_redeployed_under_traffic_rolled_back_and_deleted(cloud: Cloud) -> None:
     with_traffic.stop()
     assert set(with_traffic.statuses) <= {200, 201, 503}, with_traffic.odd
     assert with_traffic.statuses.count(201) > 5
+    # Now and then a busy machine takes too long; a deployment that answers nobody would do so all the time.
+    assert len(with_traffic.unanswered) <= len(with_traffic.statuses) // 10, with_traffic.unanswered
     kept = {one["id"] for one in everything(cloud, "/customers")}
     assert set(with_traffic.created) <= kept
 
@@ -222,8 +226,11 @@ def change(cloud: Cloud) -> None:
 
 
 def title(cloud: Cloud) -> str | None:
-    """None: this request was refused, as one may be while the code changes or others are answered."""
-    answer = cloud.api.get(f"{cloud.url}/openapi.json")
+    """None: this request was refused, as one may be while the code changes or others are answered, or took too long."""
+    try:
+        answer = cloud.api.get(f"{cloud.url}/openapi.json")
+    except httpx.TimeoutException:
+        return None
     if answer.status_code != 200:
         assert answer.status_code == 503 or UNPACKING in answer.text, answer.text
         return None
@@ -243,6 +250,8 @@ class Traffic:
         self.statuses: list[int] = []
         self.created: list[str] = []
         self.odd: list[str] = []
+        # Whether these were done is not known: a customer of one may be there or not.
+        self.unanswered: list[str] = []
 
     def start(self) -> None:
         for thread in self._threads:
@@ -251,20 +260,25 @@ class Traffic:
     def stop(self) -> None:
         self._stopped.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(120)  # more than two requests may take
             assert not thread.is_alive()
 
     def _run(self, worker: int) -> None:
         number = 0
         while not self._stopped.wait(0.05):
             number += 1
-            customer_id = f"customer-{worker}-{number}"
-            answer = self._cloud.api.post("/customers", json={"id": customer_id})
-            self._note(answer.status_code, answer.text)
-            if answer.status_code == 201:
-                self.created.append(customer_id)
-                read = self._cloud.api.get(f"/customers/{customer_id}/entitlements")
-                self._note(read.status_code, read.text)
+            try:
+                self._create_and_read(f"customer-{worker}-{number}")
+            except httpx.TransportError as error:
+                self.unanswered.append(repr(error))
+
+    def _create_and_read(self, customer_id: str) -> None:
+        answer = self._cloud.api.post("/customers", json={"id": customer_id})
+        self._note(answer.status_code, answer.text)
+        if answer.status_code == 201:
+            self.created.append(customer_id)
+            read = self._cloud.api.get(f"/customers/{customer_id}/entitlements")
+            self._note(read.status_code, read.text)
 
     def _note(self, status: int, text: str) -> None:
         if UNPACKING in text:
