@@ -21,7 +21,7 @@ Fields = Mapping[str, Field]
 NAMESPACE: Final = "Paygrade"
 
 # What may stand in a log: names, ids, codes and numbers of ours. Nothing else gets in, whoever passes it: no payload,
-# no address, no header, no text of a customer or a provider.
+# no header, no text of a customer or a provider. Ids are what callers chose: if that is an address, so it stands there.
 LOGGED_FIELDS: Final = frozenset(
     {
         "action",

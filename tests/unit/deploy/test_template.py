@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from chalice.app import ScheduledEventConfig
 
+import app as deployed
 from chalicelib.adapters.dynamodb.keys import Table, table_name
 from chalicelib.adapters.sqs import dead_letters_name, queue_name
 from chalicelib.ports import QueueName
@@ -92,6 +94,24 @@ def test_every_alarm_tells_the_topic() -> None:
         assert alarm["AlarmActions"] == [TOPIC]
         assert alarm["AlarmName"].startswith("paygrade-prod-")
         assert alarm["AlarmDescription"]
+
+
+def test_function_that_a_schedule_starts_raises_an_alarm_when_it_fails_again_and_again() -> None:
+    started = {
+        f"paygrade-prod-{source.name}"
+        for source in deployed.app.event_sources
+        if isinstance(source, ScheduledEventConfig)
+    }
+    alarms = {
+        alarm["Dimensions"][0]["Value"]: alarm
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+        if (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Errors")
+    }
+    assert set(alarms) == started
+    for alarm in alarms.values():
+        # One failure that passes wakes nobody, however the ticks fall into the minutes.
+        assert alarm["Period"] == 60
+        assert 1 < alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"]
 
 
 @pytest.mark.parametrize(
