@@ -11,6 +11,7 @@ from typing import Final
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
+    BillingKeyRejectedError,
     BillingNotConfiguredError,
     BillingNotConnectedError,
     DomainError,
@@ -33,6 +34,10 @@ from chalicelib.domain.usage_charges import (
 from chalicelib.ports import AtRevision, BillingProvider, Ports, Put, UsageCharging
 
 _AT_MOST: Final = 500
+# Of all that is worth a later try, these alone say that nothing was taken: the account is closed to us, or the key is
+# no good, as either may be for hours before anybody sees to it. A time-out may hide a charge, and a `definite` error is
+# no refusal: it promises the same answer again, not that nothing came of the request.
+_AT_THE_DOOR: Final = (BillingNotConnectedError, BillingKeyRejectedError)
 # Of the minute between two sweeps, so that others have time as well.
 _BUDGET: Final = timedelta(seconds=30)
 
@@ -98,10 +103,7 @@ def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:
             return _settle(ports, attempt, ChargeStatus.FAILED, "It charges no usage.")
         provider.report_usage(metered_usage(attempt, billing_id))
     except ProviderUnavailableError as error:
-        # Of all that is worth a later try, only this says that nothing was taken: the account is closed to us, as it
-        # may have been for hours before anybody noticed. A time-out may hide a charge, and `definite` is no refusal
-        # either: it promises the same answer again, not that nothing came of the request.
-        after = turned_away if isinstance(error, BillingNotConnectedError) else waiting
+        after = turned_away if isinstance(error, _AT_THE_DOOR) else waiting
         later = after(attempt, ports.clock.now(), error.detail)
         ports.store.commit(Put(later, AtRevision(number=attempt.revision)))
         raise

@@ -5,7 +5,9 @@ import pytest
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import (
+    BillingKeyRejectedError,
     BillingNotConnectedError,
+    DomainError,
     ProviderRefusedError,
     ProviderUnavailableError,
     StoreUnavailableError,
@@ -25,6 +27,11 @@ from tests.fakes.stripe_shop import StripeShop
 from tests.fakes.system import START
 from tests.fakes.using import a_payer, report, sell_usage, take, used
 from tests.fakes.world import World
+
+TURNED_AWAY = (
+    BillingNotConnectedError("account_invalid"),
+    BillingKeyRejectedError("invalid_api_key"),
+)
 
 
 def a_paying_shop() -> StripeShop:
@@ -324,14 +331,14 @@ def test_usage_waits_for_as_long_as_nobody_has_connected_an_account() -> None:
     assert told(world) == [3]
 
 
-def test_usage_first_told_to_an_account_that_had_just_closed_waits_for_weeks() -> None:
-    """The provider turned it away, so that there is no doubt, however late somebody notices and connects again."""
+@pytest.mark.parametrize("closed", TURNED_AWAY, ids=str)
+def test_usage_that_was_turned_away_at_the_door_waits_for_weeks(closed: DomainError) -> None:
+    """It was surely not taken, so that there is no doubt, however late somebody sees to it."""
     world = a_payer()
     report(world, 3)
-    closed = BillingNotConnectedError("account_invalid")
     world.billing.fail("report_usage", closed, times=4)
     for _ in range(4):
-        report_charges(world.ports)
+        assert report_charges(world.ports) == 0
         world.clock.advance(hours=12)
     connected = world.ports.providers
     noticed = FakeProviders([world.billing], unconnected=("stripe",))
@@ -346,11 +353,11 @@ def test_usage_first_told_to_an_account_that_had_just_closed_waits_for_weeks() -
     assert told(world) == [3]
 
 
-def test_usage_is_in_doubt_from_the_first_try_that_nobody_answered() -> None:
+@pytest.mark.parametrize("closed", TURNED_AWAY, ids=str)
+def test_usage_is_in_doubt_from_the_first_try_that_nobody_answered(closed: DomainError) -> None:
     """A refusal before it leaves no doubt, one after it takes none away."""
     world = a_payer()
     report(world, 3)
-    closed = BillingNotConnectedError("account_invalid")
     world.billing.fail("report_usage", closed)
     report_charges(world.ports)
     world.clock.advance(hours=20)
