@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from infra.local.stripe_stand_in.errors import StripeError
 from infra.local.stripe_stand_in.store import Obj
 from infra.local.stripe_stand_in.wire import Response, json_response
+
+# Refused before anything ran, whatever was asked.
+_REFUSALS: Final = {
+    "401": StripeError("Invalid API Key provided: rk_test_************stand", status=401),
+    "403": StripeError(
+        "The provided key 'rk_test_************stand' does not have the required permissions for this endpoint.",
+        status=403,
+        code="secret_key_required",
+    ),
+    "409": StripeError(
+        "There is currently another in-progress request using this Stripe API key and idempotency key.",
+        status=409,
+        code="idempotency_key_in_use",
+        type="idempotency_error",
+    ),
+}
 
 
 def server_error(request_id: str) -> Response:
@@ -34,15 +50,9 @@ def answer_before(fault: Obj, request_id: str) -> Response | None:
             headers["Retry-After"] = str(fault["retry_after"])
         refused = StripeError(message, status=429, code=code)
         return json_response(429, refused.body(request_id), headers)
-    if kind == "409":
-        refused = StripeError(
-            "There is currently another in-progress request using this Stripe API key and "
-            "idempotency key.",
-            status=409,
-            code="idempotency_key_in_use",
-            type="idempotency_error",
-        )
-        return json_response(409, refused.body(request_id))
+    if kind in _REFUSALS:
+        refused = _REFUSALS[kind]
+        return json_response(refused.status, refused.body(request_id))
     if kind == "500_before":
         return server_error(request_id)
     if kind in ("reset", "timeout_before"):

@@ -13,6 +13,8 @@ from infra.local.stripe_stand_in.store import Obj
 KINDS = (
     "429",
     "429_lock_timeout",
+    "401",
+    "403",
     "409",
     "500_before",
     "500_after",
