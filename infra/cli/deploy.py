@@ -4,30 +4,40 @@ from typing import Annotated
 
 import typer
 
-from infra.cli.deploying import ROOT, AlarmTopic, Profile, Region, Stage, deploying, teller
+from infra.cli.deploying import (
+    ROOT,
+    AlarmTopic,
+    Profile,
+    Region,
+    Stage,
+    TakeOver,
+    Webhook,
+    deploying,
+    teller,
+)
 from infra.cli.session import Session, command
 
 
 @command
-def deploy(
+def deploy(  # noqa: PLR0913 -- every option of the command
     session: Session,
     *,
     stage: Stage,
     region: Region = None,
     profile: Profile = None,
     alarm_topic: AlarmTopic = None,
-    webhook: Annotated[
+    stack: Annotated[
         bool,
         typer.Option(
-            "--webhook/--no-webhook", help="Register the webhook endpoint at Stripe, or leave it."
+            "--stack/--no-stack",
+            help="Bring the stack to this checkout's template, or leave it: for the way back.",
         ),
     ] = True,
+    webhook: Webhook = True,
     smoke: Annotated[
         bool, typer.Option("--smoke/--no-smoke", help="Ask the deployed API whether it is alive.")
     ] = True,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Another deployment of this stage has died.")
-    ] = False,
+    take_over: TakeOver = False,
 ) -> None:
     """Bring a stage to AWS: tables and queues, package, functions, webhook; then look whether it lives.
 
@@ -36,7 +46,9 @@ def deploy(
     """
     from infra.deploy.deployment import Deployment, Options  # noqa: PLC0415
 
-    options = Options(alarm_topic=alarm_topic, webhook=webhook, smoke=smoke, take_over=take_over)
+    options = Options(
+        alarm_topic=alarm_topic, stack=stack, webhook=webhook, smoke=smoke, take_over=take_over
+    )
     with deploying(stage, region, profile) as aws:
         report = Deployment(ROOT, aws, options, teller(session), profile=profile).run()
     session.output.data(

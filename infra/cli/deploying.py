@@ -39,6 +39,22 @@ AlarmTopic = Annotated[
 ]
 
 
+Webhook = Annotated[
+    bool,
+    typer.Option("--webhook/--no-webhook", help="See to the endpoint at Stripe, or leave it."),
+]
+TakeOver = Annotated[
+    bool, typer.Option("--take-over", help="Another deployment of this stage has died.")
+]
+SignEntitlements = Annotated[
+    bool | None,
+    typer.Option(
+        "--sign-entitlements/--no-sign-entitlements",
+        help="Whether there is a key that signs entitlement tokens. Without it: as before.",
+    ),
+]
+
+
 @contextmanager
 def deploying(stage: str, region: str | None, profile: str | None) -> "Iterator[Aws]":
     """The account that is deployed to; what fails there fails as the command line's errors do."""

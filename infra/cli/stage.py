@@ -1,14 +1,31 @@
 """`paygrade infra`: the parts of a deployment, one by one."""
 
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from infra.cli.deploying import ROOT, AlarmTopic, Profile, Region, Stage, deploying, teller
+from infra.cli.deploying import (
+    ROOT,
+    AlarmTopic,
+    Profile,
+    Region,
+    SignEntitlements,
+    Stage,
+    TakeOver,
+    Webhook,
+    deploying,
+    teller,
+)
 from infra.cli.errors import CliError
 from infra.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from infra.deploy.aws import Aws
+    from infra.deploy.stack import Stack
 
 app = typer.Typer(no_args_is_help=True, help="What a stage has in AWS: see it, make it, end it.")
 DIFFERS: Final = 2
@@ -23,16 +40,27 @@ def deploy(
     region: Region = None,
     profile: Profile = None,
     alarm_topic: AlarmTopic = None,
+    sign_entitlements: SignEntitlements = None,
+    take_over: TakeOver = False,
 ) -> None:
-    """Make or change the stack alone: tables, queues, alarms, dashboard."""
-    from infra.deploy.config import StageConfig  # noqa: PLC0415
-    from infra.deploy.stack import Stack  # noqa: PLC0415
+    """Make or change the stack alone: tables, queues, alarms, dashboard, the key that signs entitlement tokens."""
+    from infra.deploy.records import Records  # noqa: PLC0415
 
-    with deploying(stage, region, profile) as aws:
-        parameters = StageConfig.read(ROOT, stage).stack_parameters
-        changes = Stack(aws, teller(session), parameters=parameters).deploy(alarm_topic)
-    session.output.data({"changes": [str(change) for change in changes]})
+    tell = teller(session)
+    with deploying(stage, region, profile) as aws, ExitStack() as held:
+        tell(str(aws.place))
+        records = Records(aws)
+        if records.has_place():
+            held.enter_context(records.locked(take_over=take_over))
+        stack = stack_of(aws, tell, sign_entitlements=sign_entitlements)
+        changes = stack.deploy(alarm_topic)
+        signing_key = stack.outputs().get("SigningKeyArn")
+    session.output.data(
+        {"changes": [str(change) for change in changes], "signing_key": signing_key}
+    )
     session.output.line(f"{len(changes)} resources changed." if changes else "Nothing differed.")
+    if signing_key is not None:
+        session.output.line(f"PAYGRADE_SIGNING_KEYS: {signing_key}")
 
 
 @app.command("diff")
@@ -44,17 +72,16 @@ def diff(
     region: Region = None,
     profile: Profile = None,
     alarm_topic: AlarmTopic = None,
+    sign_entitlements: SignEntitlements = None,
 ) -> int:
     """Show what `infra deploy` would change; change nothing.
 
     Exit code 0: nothing differs. 2: something does. 1: it failed.
     """
-    from infra.deploy.config import StageConfig  # noqa: PLC0415
-    from infra.deploy.stack import Stack  # noqa: PLC0415
-
+    tell = teller(session)
     with deploying(stage, region, profile) as aws:
-        parameters = StageConfig.read(ROOT, stage).stack_parameters
-        changes = Stack(aws, teller(session), parameters=parameters).diff(alarm_topic)
+        tell(str(aws.place))
+        changes = stack_of(aws, tell, sign_entitlements=sign_entitlements).diff(alarm_topic)
     session.output.data({"changes": [str(change) for change in changes]})
     for change in changes:
         session.output.line(str(change))
@@ -74,6 +101,8 @@ def destroy(
     delete_data: Annotated[
         bool, typer.Option("--delete-data", help="Also if there is data that would be lost.")
     ] = False,
+    webhook: Webhook = True,
+    take_over: TakeOver = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """End a stage: functions, API, alarms, queues, tables. Secrets stay where they are.
@@ -92,18 +121,34 @@ def destroy(
             refuse_live_data(stage, found)
         for line in found:
             session.output.note(f"  {line}")
-        if not yes and typer.prompt(f"Type {stage!r} to end it") != stage:
+        if not yes and typer.prompt(f"Type {stage!r} to end {aws.place}") != stage:
             raise CliError("Nothing was ended.", code="not_confirmed")
-        webhook = of_stage(aws, config)
-        end(
+        endpoint = of_stage(aws, config) if webhook else None
+        existed = end(
             ROOT,
             aws,
             teller(session),
             profile=profile,
-            remove_webhook=None if webhook is None else webhook.remove,
+            remove_webhook=None if endpoint is None else endpoint.remove,
+            take_over=take_over,
         )
-    session.output.data({"stage": stage, "destroyed": True})
-    session.output.line(f"{stage} is gone.")
+    session.output.data({"stage": stage, "destroyed": existed})
+    session.output.line(
+        f"{aws.place} is gone." if existed else f"There was nothing of {aws.place}."
+    )
+
+
+def stack_of(
+    aws: "Aws", tell: Callable[[str], None], *, sign_entitlements: bool | None = None
+) -> "Stack":
+    """The stack with what the stage's configuration says of it, and what was chosen."""
+    from infra.deploy.config import StageConfig  # noqa: PLC0415
+    from infra.deploy.stack import Stack  # noqa: PLC0415
+
+    parameters = StageConfig.read(ROOT, aws.place.stage).stack_parameters
+    if sign_entitlements is not None:
+        parameters["SignEntitlements"] = str(sign_entitlements).lower()
+    return Stack(aws, tell, parameters=parameters)
 
 
 @app.command("policies")
@@ -153,6 +198,7 @@ def secret(
         config = StageConfig.read(ROOT, stage)
         secrets = Secrets(aws, config.variables, live=config.live)
         where = secrets.where(name)
+        session.output.note(str(aws.place))
         text = typer.prompt(name, hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
         secrets.write(name, text.strip())
     session.output.data({"name": name, "kept": where})

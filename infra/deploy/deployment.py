@@ -6,10 +6,15 @@ over. Nothing is remembered on the deployer's machine.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import settings
+from chalicelib.wiring.billing import PROVIDERS
 from infra.deploy.aws import Aws, aws_failures
 from infra.deploy.chalice_run import CHALICE, run_chalice
 from infra.deploy.config import PUBLIC_URL, StageConfig
@@ -25,8 +30,8 @@ from infra.deploy.keys import SECRETS_KEYS, SIGNING_KEYS, stage_keys
 from infra.deploy.policies import GRANTS, write_policies
 from infra.deploy.records import Record, Records, write
 from infra.deploy.recovery import recovered
-from infra.deploy.secrets import STRIPE_KEY, WEBHOOK_SECRETS, Secrets
-from infra.deploy.smoke import smoke_test
+from infra.deploy.secrets import STRIPE_KEY, TOKEN_SECRETS, WEBHOOK_SECRETS, Secrets
+from infra.deploy.smoke import address_answers, smoke_test
 from infra.deploy.stack import Stack, Tell
 from infra.deploy.throttle import Throttle, complete_throttle
 from infra.deploy.webhook import of_stage
@@ -54,6 +59,7 @@ class Options:
     """What the deployer may choose."""
 
     alarm_topic: str | None = None
+    stack: bool = True
     webhook: bool = True
     smoke: bool = True
     take_over: bool = False
@@ -85,6 +91,7 @@ class Tools:
     build: Builder = build_package
     chalice: Sequence[str] = CHALICE
     smoke: Callable[..., list[str]] = smoke_test
+    answers: Callable[[str, str], bool] = address_answers
     poll_seconds: float = 2.0
 
 
@@ -124,24 +131,33 @@ class Deployment:
         Raises:
             DeployError: Some step could not be done; those before it stand, and the next run goes on from there.
         """
+        self._tell(str(self._aws.place))
         with aws_failures():
-            self._preflight()
-            self._step("stack", self._deploy_stack)
             records = Records(self._aws)
-            with records.locked(take_over=self._options.take_over):
+            has_place = records.has_place()
+            self._preflight(has_stack=has_place)
+            with ExitStack() as held:
+                if has_place:
+                    held.enter_context(records.locked(take_over=self._options.take_over))
+                if self._options.stack:
+                    self._step("stack", self._deploy_stack)
+                if not has_place:
+                    # The first stack brings the place of the lock; CloudFormation takes one deployer at a time.
+                    held.enter_context(records.locked(take_over=self._options.take_over))
                 self._step("package", self._build)
                 self._step("functions", lambda: self._deploy_functions(records))
                 record = json.loads(self._record_path.read_text())
                 self._step("queues", lambda: complete_mappings(self._aws, record, GRANTS))
                 self._step("throttle", lambda: self._complete_throttle(record))
                 self._step("firewall", lambda: self._place_firewall(record))
-                self.report.url = self._address(record)
+                deployed = _url_in(record)
+                self.report.url = self._address_from(deployed)
                 self._step("address", lambda: self._complete_addresses(self.report.url))
                 webhook = of_stage(self._aws, self._config) if self._options.webhook else None
                 if webhook is not None:
                     self._step("webhook", lambda: webhook.register(self.report.url))
             if self._options.smoke:
-                self._step("smoke test", self._smoke)
+                self._step("smoke test", lambda: self._smoke(deployed))
         return self.report
 
     def _step(self, name: str, do: Callable[[], Sequence[str]]) -> None:
@@ -151,8 +167,13 @@ class Deployment:
             self._tell(f"  {change}")
         self.report.steps.append(Step(name=name, changes=changes))
 
-    def _preflight(self) -> None:
+    def _preflight(self, *, has_stack: bool) -> None:
         """What would fail only at run time is refused before anything is touched."""
+        self._check_settings()
+        if not (has_stack or self._options.stack):
+            raise DeployError(
+                f"{self._aws.place} has no stack yet: deploy without --no-stack.", code="no_stack"
+            )
         Throttle.read(self._config.variables)
         requests_per_address(self._config.variables)
         for name in (SECRETS_KEYS, SIGNING_KEYS):
@@ -168,12 +189,14 @@ class Deployment:
         key = self._secrets.read(STRIPE_KEY)
         if key is None:
             raise DeployError(
-                f"The Stripe key of {self._aws.place.stage!r} is missing: keep one with `paygrade infra secret"
+                f"The Stripe key is missing in {self._aws.place}: keep one there with `paygrade infra secret"
                 f" {STRIPE_KEY} --stage {self._aws.place.stage}`, or name the billing providers without stripe"
                 " (PAYGRADE_BILLING_PROVIDERS in .chalice/config.json).",
                 code="no_stripe_key",
             )
         self._secrets.check(STRIPE_KEY, key)
+        if self._options.webhook:
+            self._secrets.where(WEBHOOK_SECRETS)
         text = self._secrets.read(WEBHOOK_SECRETS)
         if text is not None:
             self._secrets.check(WEBHOOK_SECRETS, text)
@@ -183,6 +206,30 @@ class Deployment:
                 f" secret {WEBHOOK_SECRETS} --stage {self._aws.place.stage}`.",
                 code="no_webhook_secret",
             )
+
+    def _check_settings(self) -> None:
+        """Raises `DeployError` for what the functions would refuse to start with."""
+        variables = self._config.variables
+        try:
+            # The address may be known only afterwards.
+            loaded = settings.load({PUBLIC_URL: "https://not.known.yet", **variables})
+        except settings.SettingsError as error:
+            raise DeployError(f".chalice/config.json: {error}", code="bad_setting") from error
+        unknown = [name for name in loaded.billing_providers if name not in PROVIDERS]
+        if unknown:
+            raise DeployError(
+                f"PAYGRADE_BILLING_PROVIDERS names {unknown[0]!r}; there are {', '.join(PROVIDERS)}.",
+                code="bad_setting",
+            )
+        if loaded.stage != self._aws.place.stage:
+            raise DeployError(
+                f"PAYGRADE_STAGE of the stage {self._aws.place.stage!r} is {loaded.stage!r} in .chalice/config.json:"
+                " its functions would work with another stage's data.",
+                code="bad_setting",
+            )
+        tokens = self._secrets.read(TOKEN_SECRETS)
+        if tokens is not None:
+            self._secrets.check(TOKEN_SECRETS, tokens)
 
     def _stack(self) -> Stack:
         return Stack(
@@ -208,14 +255,14 @@ class Deployment:
         return []
 
     def _deploy_functions(self, records: Records) -> list[str]:
-        record = recovered(self._aws, records.restore(self._record_path), GRANTS)
+        record = self._recovered(records.restore(self._record_path))
         before = _known(record)
         if record:
             write(self._record_path, record)
         else:
             self._record_path.parent.mkdir(parents=True, exist_ok=True)
-        if record.get("resources") and (url := _url_in(record)):
-            self._config.write_address(self._project, self._address_from(url))
+        if _has_api(record):
+            self._config.write_address(self._project, self._address_from(_url_in(record)))
         elif PUBLIC_URL in self._config.variables:
             self._config.write_address(self._project, self._config.variables[PUBLIC_URL])
         try:
@@ -227,15 +274,26 @@ class Deployment:
                 profile=self._profile,
                 command=self._tools.chalice,
             )
-        finally:
-            # Also after a failure: whoever goes on from it finds what was made.
-            read: Record = (
-                json.loads(self._record_path.read_text()) if self._record_path.exists() else {}
-            )
-            after = recovered(self._aws, read, GRANTS)
-            write(self._record_path, after)
-            records.save(after)
+        except BaseException:
+            # Whoever goes on from it finds what was made. What went wrong is what has to be told: with expired
+            # credentials this fails, too, and the next run looks by itself.
+            with suppress(DeployError, ClientError, BotoCoreError):
+                self._keep_record(records)
+            raise
+        after = self._keep_record(records)
         return [f"made {name}" for name in sorted(_known(after) - before)]
+
+    def _keep_record(self, records: Records) -> Record:
+        read: Record = (
+            json.loads(self._record_path.read_text()) if self._record_path.exists() else {}
+        )
+        after = self._recovered(read)
+        write(self._record_path, after)
+        records.save(after)
+        return after
+
+    def _recovered(self, record: Record) -> Record:
+        return recovered(self._aws, record, GRANTS, self._config.gateway_stage)
 
     def _complete_throttle(self, record: Record) -> list[str]:
         throttle = Throttle.read(self._config.variables)
@@ -248,22 +306,22 @@ class Deployment:
     def _complete_addresses(self, url: str) -> list[str]:
         return complete_addresses(self._aws, url, GRANTS)
 
-    def _address(self, record: Record) -> str:
-        url = _url_in(record)
-        if url is None:
-            raise DeployError("Chalice's record has no API.")
-        return self._address_from(url)
-
     def _address_from(self, deployed: str) -> str:
         """Where clients reach it: its own domain if the configuration names one."""
         return (self._config.variables.get(PUBLIC_URL) or deployed).rstrip("/")
 
-    def _smoke(self) -> list[str]:
-        asked = self._tools.smoke(
-            self.report.url, self._aws.place.stage, webhook=self._config.has_stripe
-        )
+    def _smoke(self, deployed: str) -> list[str]:
+        """Asked where AWS has put the API: a domain of its own can be led there only once it is known."""
+        stage, has_stripe = self._aws.place.stage, self._config.has_stripe
+        text = self._secrets.read(WEBHOOK_SECRETS) if has_stripe else None
+        secret = settings.webhook_secrets(text)[0] if text else None
+        asked = self._tools.smoke(deployed, stage, webhook=has_stripe, secret=secret)
         for line in asked:
             self._tell(f"  {line}")
+        if deployed != self.report.url and not self._tools.answers(self.report.url, stage):
+            self._tell(
+                f"  {self.report.url} does not lead there: point it at {deployed}. Stripe delivers to it already."
+            )
         return []
 
 
@@ -271,9 +329,13 @@ def _known(record: Record) -> set[str]:
     return {one["name"] for one in record.get("resources", [])}
 
 
-def _url_in(record: Record) -> str | None:
+def _has_api(record: Record) -> bool:
+    return any(one["resource_type"] == "rest_api" for one in record.get("resources", []))
+
+
+def _url_in(record: Record) -> str:
+    """Where AWS has put the API."""
     for one in record.get("resources", []):
         if one["resource_type"] == "rest_api":
-            found: str = one["rest_api_url"]
-            return found
-    return None
+            return str(one["rest_api_url"]).rstrip("/")
+    raise DeployError("Chalice's record has no API.")

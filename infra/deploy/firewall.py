@@ -3,8 +3,9 @@
 The rule stands in infra/template.yaml. Chalice makes the API after the stack, so the two are brought together here.
 """
 
+import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -16,6 +17,9 @@ REQUESTS: Final = "PAYGRADE_REQUESTS_PER_ADDRESS"
 PARAMETER: Final = "RequestsPerAddress"
 OUTPUT: Final = "FirewallArn"
 _LEAST: Final = 10  # of AWS WAF's rules by rate
+# An API that was made a moment ago is not known to AWS WAF yet: "a few seconds to a number of minutes".
+_UNKNOWN_YET: Final = "WAFUnavailableEntityException"
+_PATIENCE_SECONDS: Final = 180.0
 
 
 def requests_per_address(variables: Mapping[str, str]) -> int:
@@ -43,9 +47,22 @@ def place_firewall(aws: Aws, record: Record, gateway_stage: str, firewall: str |
         stage = f"/restapis/{api['rest_api_id']}/stages/{gateway_stage}"
         arn = f"arn:{place.partition}:apigateway:{place.region}::{stage}"
         if arn not in _guarded(aws, firewall):
-            client.associate_web_acl(WebACLArn=firewall, ResourceArn=arn)
+            _associate(client, firewall, arn)
             changed.append("the firewall stands before the API")
     return changed
+
+
+def _associate(client: Any, firewall: str, arn: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            client.associate_web_acl(WebACLArn=firewall, ResourceArn=arn)
+        except ClientError as error:
+            if code(error) != _UNKNOWN_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(5)
+        else:
+            return
 
 
 def withdraw_firewall(aws: Aws, firewall: str | None) -> None:

@@ -16,6 +16,10 @@ class Place:
     region: str
     partition: str = "aws"
 
+    def __str__(self) -> str:
+        """As people are told where something happens."""
+        return f"{self.stage} (account {self.account}, {self.region})"
+
     @property
     def stack_name(self) -> str:
         """The CloudFormation stack of tables, queues and alarms."""
@@ -31,6 +35,11 @@ class Place:
         if function == API_FUNCTION:
             return f"{APP_NAME}-{self.stage}"
         return f"{APP_NAME}-{self.stage}-{function}"
+
+    @property
+    def suffix(self) -> str:
+        """What the names of AWS's hosts end in there."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource of this environment."""

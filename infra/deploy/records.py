@@ -9,13 +9,13 @@ import json
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy.aws import Aws, code
 from infra.deploy.errors import DeployError
@@ -25,7 +25,7 @@ LOCK: Final = "deploying.json"
 # Longer than any deployment takes: whoever has held the lock for so long is gone.
 _GONE_AFTER: Final = timedelta(minutes=45)
 _TAKEN: Final = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
-_MISSING: Final = ("NoSuchKey", "404")
+_MISSING: Final = ("NoSuchKey", "NoSuchBucket", "404")
 
 Record = dict[str, Any]
 
@@ -43,12 +43,35 @@ class Records:
         """No request is made."""
         self._s3 = aws.client("s3")
         self._bucket = aws.place.bucket
+        self._region = aws.place.region
         self._stage = aws.place.stage
         self._etag: str | None = None
 
+    def has_place(self) -> bool:
+        """Whether the stage's bucket is there, so that there can be a lock and a record.
+
+        Raises:
+            DeployError: It is in another region: so is the stage.
+        """
+        try:
+            found = self._s3.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if code(error) in _MISSING:
+                return False
+            raise
+        headers = found["ResponseMetadata"].get("HTTPHeaders", {})
+        region = found.get("BucketRegion") or headers.get("x-amz-bucket-region")
+        if region not in (None, self._region):
+            raise DeployError(
+                f"{self._stage!r} is in {region}, not in {self._region}: name its region with --region or AWS_REGION."
+                " Two stages of one account can't have the same name.",
+                code="wrong_region",
+            )
+        return True
+
     @contextmanager
     def locked(self, *, take_over: bool = False) -> Iterator[None]:
-        """Nobody else deploys the stage meanwhile.
+        """Nobody else deploys the stage meanwhile, or ends it.
 
         Raises:
             DeployError: Somebody does; the message says who, and since when.
@@ -57,10 +80,12 @@ class Records:
         self._lock(token, take_over=take_over)
         try:
             yield
-        finally:
-            held = self._get(LOCK)
-            if held is not None and held.content.get("token") == token:
-                self._s3.delete_object(Bucket=self._bucket, Key=LOCK)
+        except BaseException:
+            # What went wrong is what has to be told: with expired credentials this fails, too.
+            with suppress(ClientError, BotoCoreError):
+                self._release(token)
+            raise
+        self._release(token)
 
     def restore(self, local: Path) -> Record:
         """The record as the team has it is the local one, too; the local one where the team has none."""
@@ -88,6 +113,11 @@ class Records:
                 f"Somebody else deployed {self._stage!r} at the same time: deploy again, once they are done.",
                 code="deployed_meanwhile",
             ) from None
+
+    def _release(self, token: str) -> None:
+        held = self._get(LOCK)
+        if held is not None and held.content.get("token") == token:
+            self._s3.delete_object(Bucket=self._bucket, Key=LOCK)
 
     def _lock(self, token: str, *, take_over: bool) -> None:
         mine = json.dumps(

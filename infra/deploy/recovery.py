@@ -17,14 +17,16 @@ _ABSENT: Final = ("ResourceNotFoundException", "NoSuchEntity", "NotFoundExceptio
 Resource = dict[str, Any]
 
 
-def recovered(aws: Aws, record: Mapping[str, Any], functions: Iterable[str]) -> Record:
+def recovered(
+    aws: Aws, record: Mapping[str, Any], functions: Iterable[str], gateway_stage: str
+) -> Record:
     """The record with everything that exists; what it says and no longer exists is dropped from it."""
     known = {one["name"]: one for one in record.get("resources", [])}
     found: dict[str, Resource] = {}
     for function in functions:
         for resource in _of_function(aws, function, known):
             found[resource["name"]] = resource
-    rest_api = _rest_api(aws, known.get("rest_api"))
+    rest_api = _rest_api(aws, known.get("rest_api"), gateway_stage)
     if rest_api is not None:
         found["rest_api"] = rest_api
     kinds = ("lambda_function", "iam_role", "sqs_event", "rest_api")
@@ -105,7 +107,7 @@ def kept_mapping(mappings: list[dict[str, Any]], recorded: str | None) -> dict[s
     return next((one for one in mappings if one["UUID"] == recorded), mappings[0])
 
 
-def _rest_api(aws: Aws, recorded: Resource | None) -> Resource | None:
+def _rest_api(aws: Aws, recorded: Resource | None, gateway_stage: str) -> Resource | None:
     client = aws.client("apigateway")
     if recorded is not None:
         api_id = recorded["rest_api_id"]
@@ -117,12 +119,12 @@ def _rest_api(aws: Aws, recorded: Resource | None) -> Resource | None:
         for api in page["items"]:
             # Every stage's API has the same name; which one is ours, its integrations tell.
             if api["name"] == APP_NAME and _calls(client, api["id"], mark):
-                where = f"{api['id']}.execute-api.{place.region}.amazonaws.com"
+                where = f"{api['id']}.execute-api.{place.region}.{place.suffix}"
                 return {
                     "name": "rest_api",
                     "resource_type": "rest_api",
                     "rest_api_id": api["id"],
-                    "rest_api_url": f"https://{where}/{place.stage}/",
+                    "rest_api_url": f"https://{where}/{gateway_stage}/",
                 }
     return None
 

@@ -1,6 +1,7 @@
 """`paygrade infra destroy`: a stage and all it holds, gone; never by accident."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from chalicelib.adapters.sqs import dead_letters_name, queue_name
 from chalicelib.ports import QueueName
 from infra.deploy.aws import Aws, aws_failures, code
 from infra.deploy.chalice_run import CHALICE, run_chalice
+from infra.deploy.config import StageConfig
 from infra.deploy.errors import DeployError
 from infra.deploy.policies import GRANTS
 from infra.deploy.records import Records, write
@@ -49,30 +51,45 @@ def destroy(
     command: Sequence[str] = CHALICE,
     poll_seconds: float = 2.0,
     remove_webhook: Callable[[], Sequence[str]] | None = None,
-) -> None:
-    """Nothing of the stage is left in AWS but its secrets. Repeating it finishes what failed half-way.
+    take_over: bool = False,
+) -> bool:
+    """Nothing of the stage is left in AWS but its secrets; whether there was anything. Repeating it finishes it.
 
     Whether that may be is the caller's to decide: what is deleted here can be had back from no backup, but for tables
     from DynamoDB's own, which AWS keeps for 35 days after the deletion.
+
+    Raises:
+        DeployError: Somebody deploys it at this moment, it is in another region, or a part could not be deleted.
     """
-    with aws_failures():
+    with aws_failures(), ExitStack() as held:
+        records = Records(aws)
+        has_place = records.has_place()
+        if has_place:
+            held.enter_context(records.locked(take_over=take_over))
         if remove_webhook is not None:
             for line in remove_webhook():
                 tell(f"  {line}")
         stack = Stack(aws, tell, poll_seconds=poll_seconds)
-        if stack.state() is not None:
+        has_stack = stack.state() is not None
+        if has_stack:
             _delete_functions(root, aws, tell, profile, command)
         tell("stack ...")
         stack.delete()
         tell("tables, queues and the record of deployments ...")
-        _delete_data(aws)
+        has_data = _delete_data(aws)
+        if has_place:
+            # Last, as the lock is in it.
+            _delete_bucket(aws)
+    return has_place or has_stack or has_data
 
 
 def _delete_functions(
     root: Path, aws: Aws, tell: Tell, profile: str | None, command: Sequence[str]
 ) -> None:
-    path = root / ".chalice" / "deployed" / f"{aws.place.stage}.json"
-    record = recovered(aws, Records(aws).restore(path), GRANTS)
+    place = aws.place
+    path = root / ".chalice" / "deployed" / f"{place.stage}.json"
+    gateway_stage = StageConfig.read(root, place.stage).gateway_stage
+    record = recovered(aws, Records(aws).restore(path), GRANTS, gateway_stage)
     if not record:
         return
     tell("functions ...")
@@ -81,21 +98,32 @@ def _delete_functions(
     path.unlink(missing_ok=True)
 
 
-def _delete_data(aws: Aws) -> None:
-    dynamodb, sqs, s3 = aws.client("dynamodb"), aws.client("sqs"), aws.client("s3")
-    logs = aws.client("logs")
+def _delete_data(aws: Aws) -> bool:
+    """Tables, queues and logs are gone; whether there were tables or queues."""
+    dynamodb, sqs, logs = aws.client("dynamodb"), aws.client("sqs"), aws.client("logs")
+    has_data = False
     for table in _tables(aws):
-        if _unless_absent(lambda name=table: dynamodb.describe_table(TableName=name)) is not None:  # type: ignore[misc]
+        found = _unless_absent(lambda name=table: dynamodb.describe_table(TableName=name))  # type: ignore[misc]
+        if found is None or found["Table"]["TableStatus"] == "DELETING":
+            continue
+        has_data = True
+        if found["Table"].get("DeletionProtectionEnabled"):
             dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
             dynamodb.get_waiter("table_exists").wait(TableName=table)
-            dynamodb.delete_table(TableName=table)
+        dynamodb.delete_table(TableName=table)
     for queue in _queues(aws):
         url = _queue_url(sqs, queue)
         if url is not None:
+            has_data = True
             sqs.delete_queue(QueueUrl=url)
     for function in GRANTS:
         group = f"/aws/lambda/{aws.place.function_name(function)}"
         _unless_absent(lambda name=group: logs.delete_log_group(logGroupName=name))  # type: ignore[misc]
+    return has_data
+
+
+def _delete_bucket(aws: Aws) -> None:
+    s3 = aws.client("s3")
     try:
         pages = s3.get_paginator("list_object_versions").paginate(Bucket=aws.place.bucket)
         for page in pages:

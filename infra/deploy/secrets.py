@@ -11,6 +11,7 @@ from chalicelib.settings import (
     SettingsError,
     check_stripe_key,
     is_reference,
+    token_secrets,
     webhook_secrets,
 )
 from infra.deploy.aws import Aws, code
@@ -19,6 +20,7 @@ from infra.deploy.keys import SECRETS_KEYS, stage_keys
 
 STRIPE_KEY: Final = "STRIPE_SECRET_KEY"
 WEBHOOK_SECRETS: Final = "STRIPE_WEBHOOK_SECRETS"
+TOKEN_SECRETS: Final = "PAYGRADE_TOKEN_SECRETS"  # noqa: S105 -- the setting's name
 _ABSENT: Final = ("ParameterNotFound", "ResourceNotFoundException")
 
 
@@ -46,7 +48,7 @@ class Secrets:
         return value
 
     def read(self, name: str) -> str | None:
-        """The secret; None if there is none yet."""
+        """The secret, as the functions take it: without blanks around it; None if there is none yet."""
         value = self._variables.get(name)
         if value is None or not is_reference(value):
             return value
@@ -54,9 +56,9 @@ class Secrets:
         try:
             if f"{kind}:" == SSM_PREFIX:
                 found = self._aws.client("ssm").get_parameter(Name=place, WithDecryption=True)
-                return str(found["Parameter"]["Value"])
+                return str(found["Parameter"]["Value"]).strip()
             found = self._aws.client("secretsmanager").get_secret_value(SecretId=place)
-            return str(found["SecretString"])
+            return str(found["SecretString"]).strip()
         except ClientError as error:
             if code(error) in _ABSENT:
                 return None
@@ -96,6 +98,8 @@ class Secrets:
                 check_stripe_key(text, live=self._live)
             elif name == WEBHOOK_SECRETS:
                 webhook_secrets(text)
+            elif name == TOKEN_SECRETS:
+                token_secrets(text)
         except SettingsError as error:
             raise DeployError(str(error), code="bad_secret") from None
         if not text.strip():

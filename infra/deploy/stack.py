@@ -51,7 +51,7 @@ class Stack:
         parameters: Mapping[str, str] = MappingProxyType({}),
         poll_seconds: float = 2.0,
     ) -> None:
-        """No request is made. `parameters` are more of the template's."""
+        """No request is made. `parameters` are more of the template's; those that nobody gives stay as they are."""
         self._more = parameters
         self._aws = aws
         self._client = aws.client("cloudformation")
@@ -180,14 +180,16 @@ class Stack:
         return re.sub(r'!Sub ("[^"$]*")', r"\1", text)
 
     def _parameters(self, alarm_topic: str | None, *, is_new: bool) -> list[dict[str, Any]]:
-        topic: dict[str, Any] = {"ParameterKey": TOPIC, "ParameterValue": alarm_topic or ""}
-        if alarm_topic is None and not is_new:
-            # Nobody said anything about it: whoever is told of alarms still is.
-            topic = {"ParameterKey": TOPIC, "UsePreviousValue": True}
-        more = {"Stage": self._aws.place.stage, **self._more}
+        given = {"Stage": self._aws.place.stage, **self._more}
+        if alarm_topic is not None:
+            given[TOPIC] = alarm_topic
+        described = None if is_new else self._describe()
+        held = {one["ParameterKey"] for one in (described or {}).get("Parameters", [])}
+        # CloudFormation would take the template's default for what is left out: whoever is told of alarms still is.
+        kept = sorted((held & _parameters_of_template()) - given.keys())
         return [
-            *({"ParameterKey": name, "ParameterValue": value} for name, value in more.items()),
-            topic,
+            *({"ParameterKey": name, "ParameterValue": value} for name, value in given.items()),
+            *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
         ]
 
     def _changes(self, change_set: str) -> Iterator[Change]:
@@ -253,3 +255,8 @@ class Stack:
             if "FAILED" in event["ResourceStatus"]
         ]
         return "\n".join([f"The stack ended as {state}.", *reversed(reasons[:10])])
+
+
+def _parameters_of_template() -> set[str]:
+    declared = TEMPLATE.read_text().partition("\nParameters:\n")[2].partition("\nConditions:\n")[0]
+    return set(re.findall(r"^  (\w+):$", declared, re.MULTILINE))

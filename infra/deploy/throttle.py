@@ -52,7 +52,7 @@ def complete_throttle(
             continue
         api_id = api["rest_api_id"]
         changed += _limit(client, api_id, gateway_stage, throttle)
-        changed += _tell_when(client, api_id, gateway_stage)
+        _tell_when(client, api_id, gateway_stage)
     return changed
 
 
@@ -73,17 +73,21 @@ def _limit(client: Any, api_id: str, gateway_stage: str, throttle: Throttle) -> 
     return [f"the gateway lets through on each route: {let_through}"]
 
 
-def _tell_when(client: Any, api_id: str, gateway_stage: str) -> list[str]:
-    refusal = {"restApiId": api_id, "responseType": _THROTTLED}
-    now = client.get_gateway_response(**refusal)
-    if (now.get("responseParameters"), now.get("responseTemplates")) == (RETRY_AFTER, REFUSAL):
-        return []
+def _tell_when(client: Any, api_id: str, gateway_stage: str) -> None:
+    """The gateway tells those whom it refuses when to come back.
+
+    Said each time, whatever the gateway shows: Chalice overwrites the API with each deployment, and what it does not
+    describe is lost with that. So it is no change that anybody has to be told of either.
+    """
     client.put_gateway_response(
-        **refusal, statusCode="429", responseParameters=RETRY_AFTER, responseTemplates=REFUSAL
+        restApiId=api_id,
+        responseType=_THROTTLED,
+        statusCode="429",
+        responseParameters=RETRY_AFTER,
+        responseTemplates=REFUSAL,
     )
     # What the gateway answers is part of what is deployed.
     client.create_deployment(restApiId=api_id, stageName=gateway_stage)
-    return ["the gateway tells those whom it refuses when to come back"]
 
 
 def _count(variables: Mapping[str, str], name: str, default: int) -> int:

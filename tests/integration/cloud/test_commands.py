@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from infra.cli.main import app
+from infra.cli.stage import stack_of
+from infra.deploy.aws import connect
 
 
 def run(*arguments: str, text: str = "") -> Result:
@@ -78,3 +80,27 @@ def test_stack_is_compared_made_and_ended_only_by_who_types_its_name() -> None:
     )
     held = run("infra", "destroy", "--stage", "staging", "--yes")
     assert json.loads(held.stdout)["code"] == "live_data"
+
+
+@pytest.mark.parametrize(("signs", "told"), [(None, None), (True, "true"), (False, "false")])
+def test_stack_is_told_whether_there_is_a_key_that_signs(*, signs: bool | None, told: str) -> None:
+    aws = connect("prod", region=None, profile=None)
+    asked: dict[str, str] = {}
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        asked.update({one["ParameterKey"]: one["ParameterValue"] for one in params["Parameters"]})
+
+    # The emulator shows resources of every condition, whatever it is told.
+    aws.session.events.register("before-parameter-build.cloudformation.CreateChangeSet", note)
+    stack_of(aws, lambda _: None, sign_entitlements=signs).diff()
+    assert asked["Stage"] == "prod"
+    assert asked.get("SignEntitlements") == told
+
+
+def test_end_of_what_was_never_there_says_so() -> None:
+    ended = run("infra", "destroy", "--stage", "prod", "--yes")
+    assert said(ended) == {"stage": "prod", "destroyed": False}
+    assert (
+        "prod (account 000000000000, us-east-1)"
+        in CliRunner().invoke(app, ["infra", "destroy", "--stage", "prod", "--yes"]).stdout
+    )

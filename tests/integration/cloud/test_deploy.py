@@ -12,11 +12,13 @@ from botocore.exceptions import ClientError
 
 from chalicelib.api.problems import Problem
 from chalicelib.domain.errors import TooManyRequestsError
+from infra.deploy.aws import connect
 from infra.deploy.errors import DeployError
 from infra.deploy.firewall import OUTPUT, PARAMETER, place_firewall, withdraw_firewall
 from infra.deploy.functions import REPORT, complete_mappings
 from infra.deploy.policies import GRANTS
-from infra.deploy.removal import data_of, refuse_live_data
+from infra.deploy.records import Records
+from infra.deploy.removal import data_of, destroy, refuse_live_data
 from infra.deploy.stack import Stack
 from infra.deploy.throttle import RETRY_AFTER, Throttle, complete_throttle
 from infra.deploy.webhook import event_types
@@ -113,6 +115,9 @@ def assert_throttled(stage: Stage, api: str) -> None:
 
     assert settings() == (1000, 2000)
     place = (stage.aws, stage.record(), stage.aws.place.stage)
+    # Chalice's next deployment overwrites the API; what the gateway shows of it may be out of date.
+    client = stage.aws.client("apigateway")
+    client.delete_gateway_response(restApiId=api, responseType="THROTTLED")
     assert len(complete_throttle(*place, Throttle(per_second=5, burst=7))) == 1
     assert settings() == (5, 7)
     complete_throttle(*place, Throttle())
@@ -182,6 +187,86 @@ def test_key_that_is_missing_is_asked_for_by_the_command_that_keeps_it(
     del deployable
     with pytest.raises(DeployError, match="paygrade infra secret STRIPE_SECRET_KEY"):
         new_stage(tmp_path, stripe.url).deploy()
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"PAYGRADE_DUPLICATES": "refnd"}, "PAYGRADE_DUPLICATES is 'refund' or 'report'"),
+        ({"PAYGRADE_MODE": "live", "PAYGRADE_TEST_CLOCK": "on"}, "PAYGRADE_TEST_CLOCK"),
+        ({"PAYGRADE_CHECKOUTS_PER_MINUTE": "many"}, "PAYGRADE_CHECKOUTS_PER_MINUTE"),
+        ({"PAYGRADE_BILLING_PROVIDERS": "stripe,paddle"}, "'paddle'"),
+        ({"PAYGRADE_STAGE": "prod"}, "another stage's data"),
+        ({"PAYGRADE_TOKEN_SECRETS": "short"}, "PAYGRADE_TOKEN_SECRETS"),
+        ({"STRIPE_WEBHOOK_SECRETS": "whsec_literal"}, "STRIPE_WEBHOOK_SECRETS.*no reference"),
+    ],
+)
+def test_settings_that_the_functions_would_not_start_with_are_refused_before_anything_is_made(
+    deployable: str,
+    stripe: StandInServer,
+    tmp_path: Path,
+    variables: dict[str, str],
+    told: str,
+) -> None:
+    del deployable
+    stage = new_stage(tmp_path, stripe.url, **variables)
+    if variables.get("PAYGRADE_MODE") != "live":
+        stage.keep_key()
+    with pytest.raises(DeployError, match=told):
+        stage.deploy()
+    assert Stack(stage.aws, stage.told.append).state() is None
+    assert endpoints(stripe) == []
+
+
+def test_second_deployer_is_refused_before_the_stack_is_touched(stage: Stage) -> None:
+    stage.deploy()
+    topic = stage.aws.client("sns").create_topic(Name="alarms")["TopicArn"]
+    with (
+        Records(stage.aws).locked(),
+        pytest.raises(DeployError, match="--take-over"),
+    ):
+        stage.deploy(alarm_topic=topic)
+    assert Stack(stage.aws, stage.told.append).diff(topic) != []
+    with Records(stage.aws).locked(), pytest.raises(DeployError, match="--take-over"):
+        stage.destroy()
+    assert stage.functions()
+
+
+def test_functions_go_back_without_the_stack(stage: Stage) -> None:
+    with pytest.raises(DeployError, match="without --no-stack"):
+        stage.deploy(stack=False)
+    stage.deploy()
+    topic = stage.aws.client("sns").create_topic(Name="alarms")["TopicArn"]
+    report = stage.deploy(stack=False, alarm_topic=topic)
+    assert "stack" not in {step.name for step in report.steps}
+    assert Stack(stage.aws, stage.told.append).diff(topic) != []
+
+
+def test_stage_of_another_region_is_neither_deployed_nor_destroyed_here(stage: Stage) -> None:
+    stage.deploy()
+    there = stage.aws
+    stage.aws = connect(there.place.stage, region="eu-central-1", profile=None)
+    elsewhere = "is in us-east-1, not in eu-central-1"
+    with pytest.raises(DeployError, match=elsewhere):
+        stage.deploy()
+    with pytest.raises(DeployError, match=elsewhere):
+        destroy(stage.root, stage.aws, stage.told.append)
+    stage.aws = there
+    assert stage.record()["resources"]
+
+
+def test_stage_whose_key_may_not_write_endpoints_is_ended_without(
+    stage: Stage, stripe: StandInServer
+) -> None:
+    stage.deploy()
+    fault = {"method": "GET", "path": "/v1/webhook_endpoints", "kind": "403"}
+    asked = Request("POST", "/_stand_in/faults", "", {}, json.dumps(fault).encode())
+    assert stripe.stand_in.handle(asked).status == 200
+    with pytest.raises(DeployError, match="destroy with --no-webhook"):
+        stage.destroy()
+    assert stage.functions()
+    destroy(stage.root, stage.aws, stage.told.append, command=stage.tools.chalice, poll_seconds=0.1)
+    assert stage.functions() == {}
 
 
 def test_firewall_stands_before_the_api_if_wanted_and_goes_before_the_stack_drops_it(

@@ -7,6 +7,7 @@ import boto3
 import pytest
 
 from infra.deploy.aws import Aws, connect
+from infra.deploy.firewall import OUTPUT, PARAMETER
 from infra.deploy.stack import Stack
 
 
@@ -69,6 +70,17 @@ def test_topic_given_once_stays_until_another_is_given(aws: Aws) -> None:
     found.deploy(topics[1])
     assert told() == {topics[1]}
     assert found.state() == "UPDATE_COMPLETE"
+
+
+def test_parameter_that_nobody_gives_stays_as_it_is(aws: Aws) -> None:
+    told: list[str] = []
+    Stack(aws, told.append, parameters={PARAMETER: "2000"}, poll_seconds=0.1).deploy()
+    found, _ = stack(aws)
+    assert found.diff() == []
+    assert found.deploy() == []
+    assert OUTPUT in found.outputs()
+    none = Stack(aws, told.append, parameters={PARAMETER: "0"}, poll_seconds=0.1)
+    assert [change.kind for change in none.diff()] == ["AWS::WAFv2::WebACL"]
 
 
 def test_delete_leaves_tables_with_their_data_and_the_next_stack_takes_them_over(aws: Aws) -> None:
