@@ -8,6 +8,8 @@ from typing import Final
 
 import pytest
 
+from chalicelib.ports import QueueName
+from chalicelib.telemetry import METRICS
 from tests.unit.deploy.test_template import resources
 
 ROOT: Final = Path(__file__).parents[3]
@@ -37,6 +39,18 @@ def test_alarm_has_a_section_of_the_runbook_with_a_command(alarm: str) -> None:
 def test_runbook_has_no_section_of_an_alarm_that_is_gone() -> None:
     text = (DOCS / "runbook.md").read_text()
     assert set(re.findall(r"^## (\S+)$", text, flags=re.MULTILINE)) == set(alarms())
+
+
+@pytest.mark.parametrize(
+    ("row", "count"),
+    [
+        ("SQS: {} queues, ", len(QueueName)),
+        ("| {} metrics |", len({metric.name for made in METRICS.values() for metric in made})),
+        ("| {} alarms |", len(resources("AWS::CloudWatch::Alarm"))),
+    ],
+)
+def test_costs_are_reckoned_for_as_many_as_there_are(row: str, count: int) -> None:
+    assert row.format(count) in (DOCS / "deploy.md").read_text()
 
 
 def called() -> dict[str, str]:
