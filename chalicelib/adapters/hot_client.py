@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +23,9 @@ from chalicelib.adapters.sigv4 import DYNAMODB, Credentials, Service, Signer
 from chalicelib.ports import Clock
 
 TIMEOUT_SECONDS: Final = 1.0
+# An idle connection may vanish without a word: a NAT gateway forgets it after 350 seconds, a frozen container misses
+# its end. Whoever sends on such a one hears nothing until the time-out, so it is given up long before.
+IDLE_FOR: Final = timedelta(seconds=50)
 _PORTS: Final = {"http": 80, "https": 443}
 # What Python raises at an answer that is JSON, but of another form than was asked for.
 ODD: Final = (ValueError, KeyError, TypeError, AttributeError)
@@ -55,7 +59,8 @@ class HotClient:
         self._credentials = credentials
         self._clock = clock
         self._timeout_seconds = timeout_seconds
-        self._idle: deque[KeptConnection] = deque()
+        # The one used last stands last.
+        self._idle: deque[tuple[KeptConnection, datetime]] = deque()
         self._tls: ssl.SSLContext | None = None
 
     def call(self, operation: str, body: bytes) -> Any:  # noqa: ANN401 -- JSON
@@ -82,32 +87,37 @@ class HotClient:
         return self._signers[operation]
 
     def _send(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        # A kept connection may have been closed by the other side since it was used last; that shows only in
+        # The other side may have closed a kept connection since it was used last, or may be gone; that shows only in
         # use. The call may be done twice, so sending it again on a fresh connection is safe.
+        why = "no_connection"
         for connection in self._candidates():
             try:
                 answer = connection.post(headers, body)
-            except TimeoutError as error:
-                connection.close()
-                raise UnexpectedError("timeout") from error
             except OddAnswerError as error:
                 connection.close()
                 raise UnexpectedError("odd_answer") from error
-            except OSError:
+            except OSError as error:
                 connection.close()
+                why = "timeout" if isinstance(error, TimeoutError) else "no_connection"
                 continue
             if connection.is_reusable:
-                self._idle.append(connection)
+                self._idle.append((connection, self._clock.now()))
             else:
                 connection.close()
             return answer
-        raise UnexpectedError("no_connection")
+        raise UnexpectedError(why)
 
     def _candidates(self) -> Iterator[KeptConnection]:
         """An idle connection if there is one, then a fresh one."""
         # Taking from a deque is atomic: no two threads get the same connection.
         with contextlib.suppress(IndexError):
-            yield self._idle.pop()
+            connection, used_at = self._idle.pop()
+            # By the time of day, which a container knows when it thaws: the time since it started may have stood still.
+            if timedelta() <= self._clock.now() - used_at < IDLE_FOR:
+                yield connection
+            else:
+                connection.close()
+                self.close()  # the others were used even earlier
         yield KeptConnection(self._connected)
 
     def _connected(self) -> socket.socket:
@@ -126,7 +136,7 @@ class HotClient:
     def close(self) -> None:
         """No connection is kept open."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
 
     # Connections are kept for the client's sake alone.
     __del__ = close

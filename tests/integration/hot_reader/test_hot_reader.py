@@ -58,6 +58,8 @@ class Engine:
         self.connections = 0
         self.delay = 0.0
         self.close_after = False
+        self.gone: set[int] = set()  # connections whose other end has vanished without a word
+        self.stopping = threading.Event()
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -65,10 +67,15 @@ class Engine:
 
             def setup(self) -> None:
                 engine.connections += 1
+                self.number = engine.connections
                 super().setup()
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.number in engine.gone:
+                    engine.stopping.wait()
+                    self.close_connection = True
+                    return
                 engine.requests.append((dict(self.headers), json.loads(body)))
                 time.sleep(engine.delay)
                 self.send_response(engine.status)
@@ -88,6 +95,7 @@ class Engine:
         self.thread.start()
 
     def stop(self) -> None:
+        self.stopping.set()
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
@@ -109,11 +117,12 @@ class World:
     ) -> None:
         self.ordinary = OrdinaryReader()
         self.monitor = RecordingMonitor()
+        self.clock = FakeClock()
         self.client = HotClient(
             region="eu-central-1",
             endpoint_url=url,
             credentials=credentials,
-            clock=FakeClock(),
+            clock=self.clock,
             timeout_seconds=timeout_seconds,
         )
         self.reader = HotSnapshotReader(
@@ -158,6 +167,38 @@ def test_read_on_connection_closed_meanwhile_uses_a_fresh_one(engine: Engine, it
     assert (engine.connections, it.ordinary.reads) == (3, [])
 
 
+def test_read_on_connection_that_vanished_meanwhile_uses_a_fresh_one(engine: Engine) -> None:
+    it = World(engine.url, lambda: KEYS, timeout_seconds=0.5)
+    assert it.read() == FOUND
+    engine.gone = {1}
+    assert [it.read(), it.read()] == [FOUND, FOUND]
+    assert (engine.connections, it.ordinary.reads, it.why()) == (2, [], [])
+    it.client.close()
+
+
+def test_read_after_a_minute_of_silence_trusts_no_kept_connection(
+    engine: Engine, it: World
+) -> None:
+    it.read()
+    it.clock.advance(seconds=49)
+    it.read()
+    assert engine.connections == 1
+    # Were it used, the test would wait for its time-out.
+    engine.gone = {1}
+    it.clock.advance(seconds=50)
+    assert it.read() == FOUND
+    assert (engine.connections, it.ordinary.reads) == (2, [])
+
+
+def test_read_by_a_clock_that_was_set_back_trusts_no_kept_connection(
+    engine: Engine, it: World
+) -> None:
+    it.read()
+    it.clock.advance(seconds=-1)
+    assert it.read() == FOUND
+    assert engine.connections == 2
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "why"),
     [
@@ -185,6 +226,10 @@ def test_read_that_takes_too_long_is_done_by_the_ordinary_reader(engine: Engine)
     assert it.why() == ["timeout"]
     engine.delay = 0
     assert it.read() == FOUND
+    # On a kept connection, too: a fresh one is tried once, and not for ever.
+    engine.delay = 1.5
+    assert it.read() == SLOW
+    assert it.why() == ["timeout"] * 2
 
 
 def test_read_with_nobody_listening_is_done_by_the_ordinary_reader() -> None:
