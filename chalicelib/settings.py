@@ -73,9 +73,10 @@ def is_chalice_command() -> bool:
     return os.environ.get("AWS_CHALICE_CLI_MODE") == "true"
 
 
-def reconcile_every_minutes() -> int:
+def reconcile_every_minutes(environ: Mapping[str, str] | None = None) -> int:
     """How often the scheduled reconciliation starts."""
-    return _count(os.environ, "PAYGRADE_RECONCILE_MINUTES", "60")
+    values = os.environ if environ is None else environ
+    return _count(values, "PAYGRADE_RECONCILE_MINUTES", "60")
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:

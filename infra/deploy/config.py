@@ -1,11 +1,13 @@
 """What .chalice/config.json says of a stage, and the same filled in for one account."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from chalicelib.settings import SettingsError, reconcile_every_minutes
 from infra.deploy.errors import DeployError
 from infra.deploy.firewall import PARAMETER, requests_per_address
 
@@ -46,8 +48,17 @@ class StageConfig:
 
     @property
     def stack_parameters(self) -> dict[str, str]:
-        """What the stage's configuration says to infra/template.yaml."""
-        return {PARAMETER: str(requests_per_address(self.variables))}
+        """What the stage's configuration says to infra/template.yaml; raises `DeployError` for what is no number."""
+        try:
+            minutes = reconcile_every_minutes(self.variables)
+        except SettingsError as error:
+            raise DeployError(f".chalice/config.json: {error}", code="bad_setting") from error
+        # Three runs that did not succeed, or did not come; a week is the longest that an alarm can look back.
+        hours = min(max(3, math.ceil(3 * minutes / 60)), 168)
+        return {
+            PARAMETER: str(requests_per_address(self.variables)),
+            "ReconcileHours": str(hours),
+        }
 
     @property
     def gateway_stage(self) -> str:

@@ -175,7 +175,7 @@ class Deployment:
                 f"{self._aws.place} has no stack yet: deploy without --no-stack.", code="no_stack"
             )
         Throttle.read(self._config.variables)
-        requests_per_address(self._config.variables)
+        _ = self._config.stack_parameters
         for name in (SECRETS_KEYS, SIGNING_KEYS):
             stage_keys(name, self._config.variables)
         if not self._config.has_stripe:

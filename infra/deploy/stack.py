@@ -112,7 +112,7 @@ class Stack:
         return changes
 
     def delete(self) -> None:
-        """There is no stack any more; tables, queues and the bucket are left, as the template says."""
+        """There is no stack any more; tables and the bucket are left, as the template says."""
         if self._settled() is None:
             return
         since = self._now()

@@ -196,6 +196,7 @@ def test_key_that_is_missing_is_asked_for_by_the_command_that_keeps_it(
         ({"PAYGRADE_MODE": "live", "PAYGRADE_TEST_CLOCK": "on"}, "PAYGRADE_TEST_CLOCK"),
         ({"PAYGRADE_CHECKOUTS_PER_MINUTE": "many"}, "PAYGRADE_CHECKOUTS_PER_MINUTE"),
         ({"PAYGRADE_BILLING_PROVIDERS": "stripe,paddle"}, "'paddle'"),
+        ({"PAYGRADE_RECONCILE_MINUTES": "hourly"}, "PAYGRADE_RECONCILE_MINUTES"),
         ({"PAYGRADE_STAGE": "prod"}, "another stage's data"),
         ({"PAYGRADE_TOKEN_SECRETS": "short"}, "PAYGRADE_TOKEN_SECRETS"),
         ({"STRIPE_WEBHOOK_SECRETS": "whsec_literal"}, "STRIPE_WEBHOOK_SECRETS.*no reference"),
