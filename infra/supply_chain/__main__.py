@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,13 @@ from infra.supply_chain.index import ProjectPages
 from infra.supply_chain.inventory import differences
 from infra.supply_chain.locks import groups, lock_files, read_lock
 from infra.supply_chain.tools import Tools
+from infra.supply_chain.tries import Sleep
 from infra.supply_chain.verdict import Index, Told, ask, settle
 
 ROOT: Final = Path(__file__).parents[2]
 
 
-def main(arguments: list[str], index: Index, root: Path = ROOT) -> int:
+def main(arguments: list[str], index: Index, root: Path = ROOT, sleep: Sleep = time.sleep) -> int:
     """The exit code; everything that is to know has been printed."""
     parser = argparse.ArgumentParser(prog="python -m infra.supply_chain", description=__doc__)
     parser.add_argument("--tools", type=Path, default=root / ".venv-audit" / "bin", metavar="DIR")
@@ -27,7 +29,7 @@ def main(arguments: list[str], index: Index, root: Path = ROOT) -> int:
         "--strict", action="store_true", help="fail for packages that the index is silent about"
     )
     options = parser.parse_args(arguments)
-    tools = Tools(options.tools, root)
+    tools = Tools(options.tools, root, sleep)
     try:
         _write_sboms(tools, root, options.out)
         text = (root / "infra" / "supply_chain" / "accepted.toml").read_text()

@@ -2,4 +2,4 @@
 
 
 class AuditError(Exception):
-    """A tool, a lock or the list of accepted vulnerabilities can't be used."""
+    """A tool, the index, a lock or the list of accepted vulnerabilities can't be used."""

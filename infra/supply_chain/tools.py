@@ -1,6 +1,7 @@
 """The tools that look and write, each a program of the environment .venv-audit."""
 
 import subprocess  # nosec B404  # programs of ours, with arguments of ours
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -9,8 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from infra.supply_chain.errors import AuditError
 from infra.supply_chain.locks import Pin
+from infra.supply_chain.tries import Sleep, tries
 
-TRIES: Final = 3
+# Each try asks about many packages: what turned one away needs longer than for a single page.
+PAUSES: Final = (5, 20)
 
 
 class Found(BaseModel):
@@ -37,10 +40,11 @@ class _Report(BaseModel):
 class Tools:
     """pip-audit and cyclonedx-py."""
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    def __init__(self, folder: Path, root: Path, sleep: Sleep = time.sleep) -> None:
         """Nothing is started. `folder` has the programs, `root` is the checkout."""
         self._folder = folder
         self._root = root
+        self._sleep = sleep
 
     def audit(self, pins: list[Pin]) -> list[Audited]:
         """pip-audit's report of these releases, no two of one package.
@@ -53,7 +57,7 @@ class Tools:
             lock = Path(folder) / "requirements.txt"
             lock.write_text("".join(f"{_line(pin)}\n" for pin in pins))
             told = ""
-            for _ in range(TRIES):
+            for _ in tries(PAUSES, self._sleep):
                 done = self._run(
                     "pip-audit",
                     *("--requirement", str(lock), "--require-hashes", "--disable-pip"),
@@ -64,7 +68,7 @@ class Tools:
                     return _Report.model_validate_json(done.stdout).dependencies
                 except ValidationError:
                     told = done.stderr.strip()
-        raise AuditError(f"pip-audit told nothing in {TRIES} tries: {told[-500:]}")
+        raise AuditError(f"pip-audit told nothing in {len(PAUSES) + 1} tries: {told[-500:]}")
 
     def write_sbom(self, lock: Path, sbom: Path) -> None:
         """The CycloneDX list of the lock's packages is in the file, and valid.

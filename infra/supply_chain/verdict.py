@@ -58,7 +58,7 @@ def ask(pins: Sequence[Pin], audit: Callable[[list[Pin]], list[Audited]], index:
     """All of the releases are in it: found, unknown, or free of what is known.
 
     Raises:
-        AuditError: pip-audit left one out.
+        AuditError: pip-audit left one out, or the index can't be asked.
     """
     shares = [list(pins[start::SHARES]) for start in range(min(SHARES, len(pins)))]
     told = Told()

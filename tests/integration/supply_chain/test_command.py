@@ -12,27 +12,28 @@ from typing import Any, Final
 
 import pytest
 
-from infra.local.ports import free_port
+from infra.supply_chain import index, tools
 from infra.supply_chain.__main__ import main
 from infra.supply_chain.index import ProjectPages
+from tests.nobody import nobody
 
 A: Final = "a" * 64
 FINDING: Final = {"id": "PYSEC-1", "aliases": ["CVE-1"], "fixed_in": ["2.0"], "withdrawn": None}
 
-# Knows the packages of known.json, and skips the others in the words of the real one.
+# Knows the packages of known.json, and skips the others in the words of the real one. Broken, it fails for ruff.
 PIP_AUDIT: Final = """
 import json, pathlib, re, sys
 here = pathlib.Path(__file__).parent
+lock = pathlib.Path(sys.argv[sys.argv.index("--requirement") + 1]).read_text()
 with (here / "runs").open("a") as runs:
-    runs.write("x")
-if (here / "broken").exists():
+    runs.write(lock)
+if lock.startswith("ruff") and (here / "broken").exists():
     failures = int((here / "broken").read_text())
-    if len((here / "runs").read_text()) <= failures:
+    if (here / "runs").read_text().count("ruff") <= failures:
         sys.exit("the index is on fire")
-lock = sys.argv[sys.argv.index("--requirement") + 1]
 known = json.loads((here / "known.json").read_text())
 dependencies = []
-for name, version in re.findall(r"^(\\S+)==(\\S+) --hash", pathlib.Path(lock).read_text(), re.M):
+for name, version in re.findall(r"^(\\S+)==(\\S+) --hash", lock, re.M):
     if name in known:
         dependencies.append({"name": name, "version": version, "vulns": known[name]})
     else:
@@ -45,8 +46,10 @@ import json, pathlib, re, sys
 here = pathlib.Path(__file__).parent
 if (here / "invalid").exists():
     sys.exit("the list is not valid")
-pins = re.findall(r"^(\\S+)==(\\S+) --hash=sha256:(\\S+)", pathlib.Path(sys.argv[2]).read_text(), re.M)
-left_out = (here / "left_out").read_text() if (here / "left_out").exists() else ""
+lock = pathlib.Path(sys.argv[2])
+pins = re.findall(r"^(\\S+)==(\\S+) --hash=sha256:(\\S+)", lock.read_text(), re.M)
+left_out = here / f"left_out_of_{lock.name}"
+left_out = left_out.read_text() if left_out.exists() else ""
 pathlib.Path(sys.argv[sys.argv.index("--output-file") + 1]).write_text(json.dumps({"components": [
     {"name": name, "version": version, "purl": "-",
      "externalReferences": [{"hashes": [{"alg": "SHA-256", "content": content}]}]}
@@ -55,12 +58,14 @@ pathlib.Path(sys.argv[sys.argv.index("--output-file") + 1]).write_text(json.dump
 
 
 class Index(BaseHTTPRequestHandler):
-    """Pages by path; a text is sent as it is, a number is the status alone."""
+    """Pages by path; a text is sent as it is, a number is the status alone, a list has one for each request."""
 
     pages: dict[str, Any]
 
     def do_GET(self) -> None:
         page = self.pages.get(self.path, 404)
+        if isinstance(page, list):
+            page = page.pop(0)
         if isinstance(page, int):
             self.send_response(page)
             self.end_headers()
@@ -80,6 +85,7 @@ class Checkout:
         self.root = root
         self.address = address
         self.tools = root / "tools"
+        self.paused: list[float] = []
         self._pages = pages
         (root / "infra/locks").mkdir(parents=True)
         (root / "infra/supply_chain").mkdir()
@@ -87,7 +93,7 @@ class Checkout:
         (root / "requirements.txt").write_text(f"boto3==1.0 --hash=sha256:{A}\n")
         (root / "infra/locks/dev.txt").write_text(f"ruff==0.1 --hash=sha256:{A}\n")
         self.accept("")
-        self.knows(boto3=[], ruff=[])
+        self.knows(ruff=[])
         for name, text in (("pip-audit", PIP_AUDIT), ("cyclonedx-py", CYCLONEDX)):
             program = self.tools / name
             program.write_text(f"#!{sys.executable}\n{text}")
@@ -97,8 +103,9 @@ class Checkout:
         (self.root / "infra/supply_chain/accepted.toml").write_text(text)
 
     def knows(self, **vulnerabilities: list[dict[str, Any]]) -> None:
-        """pip-audit finds its page of these packages."""
-        (self.tools / "known.json").write_text(json.dumps(vulnerabilities))
+        """pip-audit finds its page of these packages, and of what runs."""
+        runs: dict[str, list[dict[str, Any]]] = {"boto3": []}
+        (self.tools / "known.json").write_text(json.dumps(runs | vulnerabilities))
 
     def page(self, project: str, content: Any) -> None:
         self._pages[f"/pypi/{project}/json"] = content
@@ -108,7 +115,8 @@ class Checkout:
 
     def audit(self, *arguments: str) -> int:
         own = ["--tools", str(self.tools), "--out", str(self.root / "build")]
-        return main([*own, *arguments], ProjectPages(self.address), self.root)
+        pause = self.paused.append
+        return main([*own, *arguments], ProjectPages(self.address, pause), self.root, pause)
 
 
 @pytest.fixture
@@ -135,6 +143,7 @@ def test_nothing_known_passes_and_leaves_a_list_of_each_lock(
     listed = json.loads((checkout.root / "build/sbom.json").read_text())["components"]
     assert [one["name"] for one in listed] == ["boto3"]
     assert (checkout.root / "build/sbom-dev.json").exists()
+    assert checkout.paused == []
 
 
 @pytest.mark.parametrize("package", ["boto3", "ruff"])
@@ -142,7 +151,7 @@ def test_vulnerability_in_either_group_fails(
     checkout: Checkout, package: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = [{"id": "PYSEC-1", "aliases": ["CVE-1"], "fix_versions": ["2.0"], "description": "-"}]
-    checkout.knows(**{"boto3": [], "ruff": [], package: found})
+    checkout.knows(**{"ruff": [], package: found})
     assert checkout.audit() == 1
     printed = capsys.readouterr().out
     assert "AUDIT FAILED: 1" in printed
@@ -153,7 +162,7 @@ def test_vulnerability_in_either_group_fails(
 def test_vulnerability_on_the_second_look_fails(
     checkout: Checkout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkout.knows(boto3=[])
+    checkout.knows()
     checkout.newest("ruff", "0.1", FINDING)
     assert checkout.audit() == 1
     assert "ruff 0.1 (infra/locks/dev.txt): CVE-1, PYSEC-1" in capsys.readouterr().out
@@ -162,7 +171,7 @@ def test_vulnerability_on_the_second_look_fails(
 def test_accepted_vulnerability_passes_and_is_told(
     checkout: Checkout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkout.knows(boto3=[])
+    checkout.knows()
     checkout.newest("ruff", "0.1", FINDING)
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
     entry = (
@@ -187,8 +196,12 @@ def test_expired_entry_fails_before_anybody_is_asked(
 
 SILENCE: Final[dict[str, Any]] = {
     "no page": 404,
-    "failure": 503,
     "another release": {"info": {"version": "0.2"}, "vulnerabilities": []},
+}
+NO_ANSWER: Final[dict[str, Any]] = {
+    "failure": 503,
+    "refusal": 403,
+    "too many requests": 429,
     "no list": {"info": {"version": "0.1"}},
     "no JSON": "<html>",
 }
@@ -198,22 +211,44 @@ SILENCE: Final[dict[str, Any]] = {
 def test_silence_is_counted_and_fails_where_it_must_not_be(
     checkout: Checkout, page: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkout.knows(boto3=[])
+    checkout.knows()
     checkout.page("ruff", page)
     assert checkout.audit() == 0
     printed = capsys.readouterr().out
     assert "NOT AUDITED: the index did not tell about 1 packages\n  ruff 0.1 " in printed
     assert checkout.audit("--strict") == 1
     assert "AUDIT FAILED: 1\n  the index did not tell about 1 packages" in capsys.readouterr().out
+    assert checkout.paused == []
 
 
-def test_index_that_is_away_is_silent(
-    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", NO_ANSWER.values(), ids=NO_ANSWER)
+def test_what_is_no_answer_is_asked_for_again_and_is_no_silence(
+    checkout: Checkout, page: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkout.knows()
-    checkout.address = f"http://127.0.0.1:{free_port()}/pypi"
+    checkout.page("ruff", page)
+    assert checkout.audit() == 1
+    printed = capsys.readouterr()
+    assert "AUDIT FAILED: the index could not be asked about ruff in 5 tries: " in printed.err
+    assert "NOT AUDITED" not in printed.out
+    assert checkout.paused == [*index.PAUSES] == [1, 2, 4, 8]
+
+
+def test_index_that_is_away_fails(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    checkout.knows()
+    with nobody() as port:
+        checkout.address = f"http://127.0.0.1:{port}/pypi"
+        assert checkout.audit() == 1
+    assert "AUDIT FAILED: the index could not be asked about ruff" in capsys.readouterr().err
+    assert checkout.paused == [*index.PAUSES]
+
+
+@pytest.mark.parametrize("last", [{"info": {"version": "0.1"}, "vulnerabilities": []}, 404])
+def test_index_that_answers_the_fifth_time_has_answered(checkout: Checkout, last: Any) -> None:
+    checkout.knows()
+    checkout.page("ruff", [503, "<html>", 502, 429, last])
     assert checkout.audit() == 0
-    assert "NOT AUDITED: the index did not tell about 2 packages" in capsys.readouterr().out
+    assert checkout.paused == [*index.PAUSES]
 
 
 def test_tool_that_fails_is_asked_again_but_not_for_ever(
@@ -221,8 +256,10 @@ def test_tool_that_fails_is_asked_again_but_not_for_ever(
 ) -> None:
     (checkout.tools / "broken").write_text("2")
     assert checkout.audit() == 0
+    assert checkout.paused == [*tools.PAUSES] == [5, 20]
     (checkout.tools / "broken").write_text("1000")
     assert checkout.audit() == 1
+    assert checkout.paused == [*tools.PAUSES] * 2
     assert "AUDIT FAILED: pip-audit told nothing in 3 tries: the index is on fire" in (
         capsys.readouterr().err
     )
@@ -239,7 +276,7 @@ def test_tool_that_is_not_installed_fails(
 def test_list_that_lacks_a_locked_package_fails(
     checkout: Checkout, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (checkout.tools / "left_out").write_text("ruff")
+    (checkout.tools / "left_out_of_dev.txt").write_text("ruff")
     assert checkout.audit() == 1
     assert "sbom-dev.json is not what dev.txt locks: ruff 0.1 is not listed" in (
         capsys.readouterr().err
