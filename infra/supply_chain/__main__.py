@@ -12,7 +12,7 @@ from infra.supply_chain.accepted import read_accepted
 from infra.supply_chain.errors import AuditError
 from infra.supply_chain.index import ProjectPages
 from infra.supply_chain.inventory import differences
-from infra.supply_chain.locks import groups, lock_files, read_lock
+from infra.supply_chain.locks import groups, lock_files, read_lock, shipped_besides
 from infra.supply_chain.tools import Tools
 from infra.supply_chain.tries import Sleep
 from infra.supply_chain.verdict import Index, Told, ask, settle
@@ -58,11 +58,18 @@ def _write_sboms(tools: Tools, root: Path, out: Path) -> None:
     """build/sbom.json lists what runs, a file beside it each of the other locks."""
     runtime, others = lock_files(root)
     out.mkdir(parents=True, exist_ok=True)
+    besides = {runtime: [shipped_besides(root)]}
     sboms = {lock: out / f"sbom-{lock.stem}.json" for lock in others} | {runtime: out / "sbom.json"}
     with ThreadPoolExecutor() as pool:  # most of the time goes into the validation
-        list(pool.map(tools.write_sbom, sboms.keys(), sboms.values()))
+        writing = [
+            pool.submit(tools.write_sbom, lock, besides.get(lock, []), sbom)
+            for lock, sbom in sboms.items()
+        ]
+    for written in writing:
+        written.result()
     for lock, sbom in sboms.items():
-        wrong = differences(read_lock(lock.read_text(), lock.name), sbom.read_text())
+        pins = [*read_lock(lock.read_text(), lock.name), *besides.get(lock, [])]
+        wrong = differences(pins, sbom.read_text())
         if wrong:
             raise AuditError(f"{sbom.name} is not what {lock.name} locks: {'; '.join(wrong)}")
 

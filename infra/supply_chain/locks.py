@@ -10,6 +10,9 @@ from infra.supply_chain.errors import AuditError
 
 RUNTIME: Final = Path("requirements.txt")
 TOOLS: Final = Path("infra/locks")
+# In the package there are two files of it, which Chalice adds: those that are installed where the package is built,
+# from this lock (infra/packaging/build.py).
+SHIPPED_BESIDES: Final = ("chalice", TOOLS / "dev.txt")
 
 _PIN: Final = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._-]*)(\[[^\]]*\])?==(?P<version>[^\s;]+)(?P<rest>(\s.*)?)"
@@ -52,6 +55,19 @@ def lock_files(root: Path) -> tuple[Path, list[Path]]:
     return root / RUNTIME, sorted((root / TOOLS).glob("*.txt"))
 
 
+def shipped_besides(root: Path) -> Pin:
+    """What runs in Lambda though it is not in the lock of what runs.
+
+    Raises:
+        AuditError: It is not locked, or at more than one version.
+    """
+    name, lock = SHIPPED_BESIDES
+    pins = [pin for pin in _of(root, root / lock) if pin.name == name]
+    if len(pins) != 1:
+        raise AuditError(f"{lock} locks {name}, which is shipped, {len(pins)} times.")
+    return pins[0]
+
+
 def groups(root: Path) -> Mapping[str, list[Pin]]:
     """What runs in Lambda, and what builds and tests it and does not run there; each release once."""
     runtime, tools = lock_files(root)
@@ -59,7 +75,7 @@ def groups(root: Path) -> Mapping[str, list[Pin]]:
     def read(paths: Iterable[Path]) -> list[Pin]:
         return merge(pin for path in paths for pin in _of(root, path))
 
-    runs = read([runtime])
+    runs = merge([*read([runtime]), shipped_besides(root)])
     known = {(pin.name, pin.version) for pin in runs}
     builds = [pin for pin in read(tools) if (pin.name, pin.version) not in known]
     return {"what runs in Lambda": runs, "what builds and tests it": builds}

@@ -2,6 +2,7 @@
 
 import subprocess  # nosec B404  # programs of ours, with arguments of ours
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -70,18 +71,21 @@ class Tools:
                     told = done.stderr.strip()
         raise AuditError(f"pip-audit told nothing in {len(PAUSES) + 1} tries: {told[-500:]}")
 
-    def write_sbom(self, lock: Path, sbom: Path) -> None:
-        """The CycloneDX list of the lock's packages is in the file, and valid.
+    def write_sbom(self, lock: Path, besides: Sequence[Pin], sbom: Path) -> None:
+        """The CycloneDX list of the lock's packages, and of these besides, is in the file, and valid.
 
         Raises:
             AuditError: It can't be written, or is not valid.
         """
-        done = self._run(
-            "cyclonedx-py",
-            *("requirements", str(lock), "--pyproject", str(self._root / "pyproject.toml")),
-            *("--spec-version", "1.6", "--output-reproducible", "--validate"),
-            *("--output-file", str(sbom)),
-        )
+        with TemporaryDirectory() as folder:
+            whole = Path(folder) / lock.name
+            whole.write_text("\n".join([lock.read_text(), *map(_line, besides), ""]))
+            done = self._run(
+                "cyclonedx-py",
+                *("requirements", str(whole), "--pyproject", str(self._root / "pyproject.toml")),
+                *("--spec-version", "1.6", "--output-reproducible", "--validate"),
+                *("--output-file", str(sbom)),
+            )
         if done.returncode != 0:
             raise AuditError(f"No SBOM of {lock.name}: {done.stderr.strip()[-500:]}")
 

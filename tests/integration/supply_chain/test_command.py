@@ -91,7 +91,9 @@ class Checkout:
         (root / "infra/supply_chain").mkdir()
         self.tools.mkdir()
         (root / "requirements.txt").write_text(f"boto3==1.0 --hash=sha256:{A}\n")
-        (root / "infra/locks/dev.txt").write_text(f"ruff==0.1 --hash=sha256:{A}\n")
+        (root / "infra/locks/dev.txt").write_text(
+            f"chalice==1.3 --hash=sha256:{A}\nruff==0.1 --hash=sha256:{A}\n"
+        )
         self.accept("")
         self.knows(ruff=[])
         for name, text in (("pip-audit", PIP_AUDIT), ("cyclonedx-py", CYCLONEDX)):
@@ -104,7 +106,7 @@ class Checkout:
 
     def knows(self, **vulnerabilities: list[dict[str, Any]]) -> None:
         """pip-audit finds its page of these packages, and of what runs."""
-        runs: dict[str, list[dict[str, Any]]] = {"boto3": []}
+        runs: dict[str, list[dict[str, Any]]] = {"boto3": [], "chalice": []}
         (self.tools / "known.json").write_text(json.dumps(runs | vulnerabilities))
 
     def page(self, project: str, content: Any) -> None:
@@ -137,16 +139,17 @@ def test_nothing_known_passes_and_leaves_a_list_of_each_lock(
 ) -> None:
     assert checkout.audit("--strict") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "what runs in Lambda: 1 packages, 0 vulnerabilities, 0 not audited",
+        "what runs in Lambda: 2 packages, 0 vulnerabilities, 0 not audited",
         "what builds and tests it: 1 packages, 0 vulnerabilities, 0 not audited",
     ]
     listed = json.loads((checkout.root / "build/sbom.json").read_text())["components"]
-    assert [one["name"] for one in listed] == ["boto3"]
+    # Chalice is in the package, too, though it is a tool's lock that has it.
+    assert [one["name"] for one in listed] == ["boto3", "chalice"]
     assert (checkout.root / "build/sbom-dev.json").exists()
     assert checkout.paused == []
 
 
-@pytest.mark.parametrize("package", ["boto3", "ruff"])
+@pytest.mark.parametrize("package", ["boto3", "chalice", "ruff"])
 def test_vulnerability_in_either_group_fails(
     checkout: Checkout, package: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -279,6 +282,30 @@ def test_list_that_lacks_a_locked_package_fails(
     (checkout.tools / "left_out_of_dev.txt").write_text("ruff")
     assert checkout.audit() == 1
     assert "sbom-dev.json is not what dev.txt locks: ruff 0.1 is not listed" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    "lines", ["", "chalice==1.3 --hash=sha256:{A}\nchalice==1.4 --hash=sha256:{A}\n"]
+)
+def test_chalice_that_is_not_locked_once_fails(
+    checkout: Checkout, lines: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = lines.replace("{A}", A) + f"ruff==0.1 --hash=sha256:{A}\n"
+    (checkout.root / "infra/locks/dev.txt").write_text(text)
+    assert checkout.audit() == 1
+    assert f"dev.txt locks chalice, which is shipped, {lines.count('==')} times" in (
+        capsys.readouterr().err
+    )
+
+
+def test_list_of_what_runs_without_chalice_fails(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (checkout.tools / "left_out_of_requirements.txt").write_text("chalice")
+    assert checkout.audit() == 1
+    assert "sbom.json is not what requirements.txt locks: chalice 1.3 is not listed" in (
         capsys.readouterr().err
     )
 

@@ -1,12 +1,13 @@
 """The locks, read as they are installed: every release with its hashes and where it is locked."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from infra.supply_chain.errors import AuditError
-from infra.supply_chain.locks import groups, lock_files, read_lock
+from infra.supply_chain.locks import groups, lock_files, read_lock, shipped_besides
 
 ROOT = Path(__file__).parents[3]
 A, B = "a" * 64, "b" * 64
@@ -53,19 +54,28 @@ def test_line_that_is_no_pin_with_a_hash_is_refused(line: str) -> None:
 
 def test_what_runs_is_not_counted_again_among_the_tools(tmp_path: Path) -> None:
     pin = f"six==1.0 --hash=sha256:{A}\n"
+    chalice = f"chalice==1.3 --hash=sha256:{B}\n"
     write(
         tmp_path,
         requirements=f"six==1.0 --hash=sha256:{A}\n",
-        dev=f"{pin}ruff==0.1 --hash=sha256:{A}\nsix==2.0 --hash=sha256:{A}\n",
+        dev=f"{pin}{chalice}ruff==0.1 --hash=sha256:{A}\nsix==2.0 --hash=sha256:{A}\n",
         audit=f"ruff==0.1 --hash=sha256:{B}\n",
     )
     runs, builds = groups(tmp_path).values()
-    assert [str(one) for one in runs] == ["six 1.0 (requirements.txt)"]
+    assert [str(one) for one in runs] == [
+        "chalice 1.3 (infra/locks/dev.txt)",  # the package has it, too
+        "six 1.0 (requirements.txt)",
+    ]
     assert [str(one) for one in builds] == [
         "ruff 0.1 (infra/locks/audit.txt, infra/locks/dev.txt)",
         "six 2.0 (infra/locks/dev.txt)",
     ]
     assert builds[0].hashes == {f"sha256:{A}", f"sha256:{B}"}
+
+
+def test_chalice_that_is_shipped_is_the_one_that_is_locked() -> None:
+    # The package takes its files from where it is built: from this environment.
+    assert shipped_besides(ROOT).version == version("chalice")
 
 
 def test_no_line_of_our_own_locks_is_passed_over() -> None:
