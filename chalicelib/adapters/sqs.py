@@ -88,26 +88,52 @@ class SqsQueue:
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailableError("The queue did not take the message.") from error
 
+    def postpone(self, queue: QueueName, receipt: str, seconds: int) -> None:
+        """See `Queue`. Whatever fails is told to the monitor: the message comes again in any case."""
+        request: dict[str, str | int] = {"ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+        try:
+            if self._hot_client is not None:
+                url = self._found_quickly(self._hot_client, queue)
+                _call(self._hot_client, "ChangeMessageVisibility", QueueUrl=url, **request)
+                return
+        except UnexpectedError as error:
+            self._tell("message_not_postponed", str(error))
+            return
+        except ODD:
+            self._tell("message_not_postponed", "odd_answer")
+            return
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            self._client.change_message_visibility(
+                QueueUrl=self._url(queue), ReceiptHandle=receipt, VisibilityTimeout=seconds
+            )
+        except (BotoCoreError, ClientError) as error:
+            self._tell("message_not_postponed", type(error).__name__)
+
     def _sent_quickly(self, queue: QueueName, request: Mapping[str, Any]) -> bool:
         """Whether SQS has said so; making a client of botocore's takes longer than a worker's whole answer."""
         if self._hot_client is None:
             return False
-        name = queue_name(self._stage, queue)
         try:
-            if name not in self._urls:
-                found = _call(self._hot_client, "GetQueueUrl", QueueName=name)
-                self._urls[name] = found["QueueUrl"]
-            sent = _call(self._hot_client, "SendMessage", QueueUrl=self._urls[name], **request)
+            url = self._found_quickly(self._hot_client, queue)
+            sent = _call(self._hot_client, "SendMessage", QueueUrl=url, **request)
             return bool(sent["MessageId"])
         except UnexpectedError as error:
-            self._fell_back(str(error))
+            self._tell("hot_send_fell_back", str(error))
         except ODD:
-            self._fell_back("odd_answer")
+            self._tell("hot_send_fell_back", "odd_answer")
         return False
 
-    def _fell_back(self, why: str) -> None:
+    def _found_quickly(self, client: HotClient, queue: QueueName) -> str:
+        name = queue_name(self._stage, queue)
+        if name not in self._urls:
+            self._urls[name] = _call(client, "GetQueueUrl", QueueName=name)["QueueUrl"]
+        return self._urls[name]
+
+    def _tell(self, event: str, why: str) -> None:
         if self._monitor is not None:
-            self._monitor.event("hot_send_fell_back", why=why)
+            self._monitor.event(event, why=why)
 
     def depths(self) -> dict[QueueName, QueueDepth]:
         """What every queue and its dead letters hold, as near as SQS knows."""
@@ -140,7 +166,7 @@ class SqsQueue:
         return self._urls[name]
 
 
-def _call(client: HotClient, operation: str, **request: str) -> Any:  # noqa: ANN401 -- JSON
+def _call(client: HotClient, operation: str, **request: str | int) -> Any:  # noqa: ANN401 -- JSON
     return client.call(operation, json.dumps(request).encode())
 
 

@@ -2,6 +2,7 @@
 
 Chalice runs a blueprint's event handlers without `app.py` and without any middleware, so what they share is a
 plain function. A message that raises goes back to its queue, and after its last receipt to the dead-letter queue.
+Until it comes again, nothing else of its group does: nobody who has paid waits for what was a moment's trouble.
 """
 
 import json
@@ -9,12 +10,17 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from chalice.app import SQSEvent
 
 from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.errors import DomainError, NotFoundError
-from chalicelib.ports import Ports
+from chalicelib.ports import Ports, QueueName
+
+# After how many seconds a message comes again whose first, second, ... receipt failed. The queue's own time is there
+# for those of whose end nobody could tell.
+_AGAIN_SECONDS: Final = (5, 20, 90, 360)
 
 
 def wired_ports(*, background: bool = False) -> Ports:
@@ -45,10 +51,19 @@ Work = Callable[[Ports, Cause, Mapping[str, str], LambdaDeadline], object]
 
 
 def handle_messages(event: SQSEvent, name: str, work: Work, *, background: bool = False) -> None:
-    """Every message is worked off. Raises for one that has to come again, so that it does."""
-    ports = wired_ports(background=background)
+    """Every message of the queue of this name is worked off. Raises for one that has to come again."""
+    work_off(wired_ports(background=background), event, name, work)
+
+
+def work_off(ports: Ports, event: SQSEvent, name: str, work: Work) -> None:
+    """Every message is worked off.
+
+    Raises:
+        MessageFailedError: One has to come again, and will soon.
+    """
     for record in event:
-        message_id = str(record.to_dict().get("messageId", ""))
+        received = record.to_dict()
+        message_id = str(received.get("messageId", ""))
         began = time.perf_counter()
         cause = Cause(actor=f"worker:{name}", request_id=message_id, operation_id=message_id)
         try:
@@ -63,9 +78,11 @@ def handle_messages(event: SQSEvent, name: str, work: Work, *, background: bool 
             ports.monitor.event(
                 "message_retried", worker=name, message_id=message_id, code=error.code
             )
+            _postpone(ports, name, received)
             raise MessageFailedError(f"{name}: {error.code}") from None
         except Exception as error:  # noqa: BLE001 -- whatever it is, it comes again
             kind = tell_crash(ports, "message_crashed", error, worker=name, message_id=message_id)
+            _postpone(ports, name, received)
             raise MessageFailedError(f"{name}: {kind}") from None
         else:
             ports.monitor.event(
@@ -75,6 +92,12 @@ def handle_messages(event: SQSEvent, name: str, work: Work, *, background: bool 
                 duration_ms=round((time.perf_counter() - began) * 1000, 1),
                 **_named(body),
             )
+
+
+def _postpone(ports: Ports, name: str, received: Mapping[str, Any]) -> None:
+    count = int(received.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    seconds = _AGAIN_SECONDS[min(max(count, 1), len(_AGAIN_SECONDS)) - 1]
+    ports.queue.postpone(QueueName(name), str(received.get("receiptHandle", "")), seconds)
 
 
 def tell_crash(ports: Ports, event: str, error: Exception, **about: str) -> str:

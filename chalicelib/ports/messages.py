@@ -42,6 +42,13 @@ class Queue(Protocol):
         """The message will be delivered; raises `StoreUnavailableError` when that is not sure."""
         ...
 
+    def postpone(self, queue: QueueName, receipt: str, seconds: int) -> None:
+        """The message of this receipt comes again after so long, if it is not done by then; no promise.
+
+        Where it can't be said, the message comes when the queue's own time is over.
+        """
+        ...
+
     def depths(self) -> Mapping[QueueName, QueueDepth]:
         """What every queue holds; raises `StoreUnavailableError` when one does not tell."""
         ...

@@ -102,6 +102,9 @@ class _NoQueue:
     def send(self, message: Message) -> None:
         """The message is forgotten."""
 
+    def postpone(self, queue: QueueName, receipt: str, seconds: int) -> None:
+        """There is none."""
+
     def depths(self) -> Mapping[QueueName, QueueDepth]:
         """There is nothing in it."""
         return {}

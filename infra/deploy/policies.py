@@ -35,6 +35,8 @@ SEND: Final = ("sqs:GetQueueUrl", "sqs:SendMessage")
 MEASURE: Final = ("sqs:GetQueueUrl", "sqs:GetQueueAttributes")
 # Used by Lambda's poller in the function's name, never by the function itself.
 WORK_OFF: Final = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+# When a message of its queue comes again.
+POSTPONE: Final = ("sqs:GetQueueUrl", "sqs:ChangeMessageVisibility")
 LOG: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 TRACE: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
@@ -187,6 +189,7 @@ def _statements(
         (CHANGE, tables(grants.changes)),
         (SEND, queues(grants.sends)),
         (WORK_OFF, queues((grants.works_off,)) if grants.works_off else []),
+        (POSTPONE, queues((grants.works_off,)) if grants.works_off else []),
         (MEASURE, [*queues(grants.measures), *dead_letters(grants.measures)]),
     ):
         if resources:

@@ -13,11 +13,15 @@ class RecordingQueue:
         self.messages: list[Message] = []
         self.down = False
         self.dead: dict[QueueName, int] = {}
+        self.postponed: list[tuple[QueueName, str, int]] = []
 
     def send(self, message: Message) -> None:
         if self.down:
             raise StoreUnavailableError("The queue did not take the message.")
         self.messages.append(message)
+
+    def postpone(self, queue: QueueName, receipt: str, seconds: int) -> None:
+        self.postponed.append((queue, receipt, seconds))
 
     def depths(self) -> dict[QueueName, QueueDepth]:
         if self.down:

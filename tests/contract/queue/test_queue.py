@@ -153,6 +153,32 @@ def test_send_carries_any_text(bench: Bench) -> None:
     assert bench.received(QueueName.SYNC) == [("g", body)]
 
 
+def test_message_that_is_postponed_comes_again_at_that_time_and_not_before(bench: Bench) -> None:
+    bench.queue.send(Message(queue=QueueName.CONVERGE, group="acme", body={"id": "1"}))
+    bench.queue.send(Message(queue=QueueName.CONVERGE, group="acme", body={"id": "2"}))
+    url = bench.sqs.get_queue_url(QueueName=queue_name(bench.stage, QueueName.CONVERGE))["QueueUrl"]
+
+    def receive() -> list[Any]:
+        answer = bench.sqs.receive_message(QueueUrl=url, VisibilityTimeout=600, WaitTimeSeconds=0)
+        found: list[Any] = answer.get("Messages", [])
+        return found
+
+    (message,) = receive()
+    bench.queue.postpone(QueueName.CONVERGE, message["ReceiptHandle"], 500)
+    assert receive() == []
+    bench.queue.postpone(QueueName.CONVERGE, message["ReceiptHandle"], 0)
+    (again,) = receive()
+    assert json.loads(again["Body"]) == {"id": "1"}
+    assert bench.monitor.named("message_not_postponed") == []
+
+
+def test_postponing_what_can_not_be_postponed_is_told_and_no_failure(bench: Bench) -> None:
+    url = bench.sqs.get_queue_url(QueueName=queue_name(bench.stage, QueueName.SYNC))["QueueUrl"]
+    bench.sqs.delete_queue(QueueUrl=url)
+    bench.queue.postpone(QueueName.SYNC, "receipt", 5)
+    assert len(bench.monitor.named("message_not_postponed")) == 1
+
+
 def test_send_to_a_queue_that_is_not_there_is_unavailable(bench: Bench) -> None:
     url = bench.sqs.get_queue_url(QueueName=queue_name(bench.stage, QueueName.SYNC))["QueueUrl"]
     bench.sqs.delete_queue(QueueUrl=url)

@@ -11,13 +11,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 import boto3
+import pytest
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
 
 import app as deployed
 from chalicelib import wiring
+from chalicelib.adapters.sqs import queue_name
 from chalicelib.api import runtime
 from chalicelib.domain.api_keys import KeyKind
-from chalicelib.ports import Ports
+from chalicelib.events.worker import MessageFailedError
+from chalicelib.ports import Ports, QueueName
 from infra.cli.first_key import create_key
 from infra.local.environment import app_variables, aws_variables, variables
 from infra.local.lambda_events import LambdaContext, scheduled_event, sqs_event
@@ -141,6 +144,16 @@ class Functions:
             self.sqs.delete_message(QueueUrl=url, ReceiptHandle=messages[0]["ReceiptHandle"])
             handled += 1
         return handled
+
+    def send_rubbish(self, queue: QueueName) -> None:
+        """The queue's function fails at a message that is no JSON."""
+        url = self.queue_urls[queue_name(self.stage, queue)]
+        self.sqs.send_message(
+            QueueUrl=url, MessageBody="rubbish", MessageGroupId="g", MessageDeduplicationId=queue
+        )
+        with pytest.raises(MessageFailedError):
+            self.work_off()
+        self.sqs.purge_queue(QueueUrl=url)
 
     def put_stripe_key(self, key: str) -> None:
         """From the next process on the key is this one."""

@@ -12,7 +12,7 @@ from chalicelib.domain.ids import CustomerId, FeatureId, PackageId
 from chalicelib.domain.reconciliations import Reconciliation, ReconciliationStatus
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
 from chalicelib.domain.usage_charges import UsageCharge
-from chalicelib.ports import Anyhow, Put
+from chalicelib.ports import Anyhow, Put, QueueName
 from tests.integration.cloud.functions import STRIPE_KEY, Functions
 
 MONTHLY: Final = {"model": "flat_fee", "billing_period": "month", "currency": "usd", "amount": 4900}
@@ -56,6 +56,7 @@ def all_of_them(functions: Functions) -> None:
     answer_late(functions)
     lose_and_reconcile(functions)
     look_after(functions)
+    fail_at_everything(functions)
 
 
 def listen(functions: Functions) -> None:
@@ -246,6 +247,12 @@ def look_after(functions: Functions) -> None:
         "sync_tasks?status=pending",
     ):
         told("GET", path)
+
+
+def fail_at_everything(functions: Functions) -> None:
+    """Each queue has something in it that nobody can do; it comes again, and is taken away here."""
+    for queue in QueueName:
+        functions.send_rubbish(queue)
 
 
 def forget_that_it_was_done(event_id: str) -> None:

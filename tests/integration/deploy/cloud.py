@@ -104,6 +104,15 @@ class Cloud:
             MessageDeduplicationId=os.urandom(8).hex(),
         )
 
+    def give_up_after(self, queue: str, *, receipts: int) -> None:
+        """A message that has failed so often is a dead letter."""
+        url = self.queue_url(queue)
+        answer = self.aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        policy = json.loads(answer["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": receipts}
+        self.aws.sqs.set_queue_attributes(
+            QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)}
+        )
+
     def waiting(self, queue: str) -> int:
         """How many messages are in the queue, those in work included."""
         attributes = self.aws.sqs.get_queue_attributes(
