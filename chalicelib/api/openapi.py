@@ -258,7 +258,10 @@ def _problem_response(status: int, text: str) -> Document:
     if status in (409, 429, 503):
         headers["Retry-After"] = {"schema": {"type": "integer", "minimum": 1}}
     if status == 401:  # noqa: PLR2004
-        headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
+        headers["WWW-Authenticate"] = {
+            "schema": {"type": "string"},
+            "description": "API Gateway sends it under the name `x-amzn-Remapped-WWW-Authenticate`.",
+        }
     ref = {"$ref": _REF.format(model=Problem.__name__)}
     return {
         "description": text,

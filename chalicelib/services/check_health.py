@@ -11,6 +11,7 @@ from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.products import Product
 from chalicelib.domain.sync import SyncTask, SyncTaskStatus
+from chalicelib.domain.usage_charges import ChargeStatus, UsageCharge
 from chalicelib.ports import Ports, QueueDepth, QueueName
 
 T = TypeVar("T")
@@ -51,10 +52,15 @@ def check_health(ports: Ports) -> Health:
 
 
 def _ages(ports: Ports) -> list[int]:
-    """Of the oldest change and the oldest event that wait."""
+    """Of the oldest change, the oldest event and the oldest usage to be charged that wait."""
     tasks = ports.store.find_by(SyncTask, "status", SyncTaskStatus.PENDING, limit=1).items
     events = ports.store.find_by(BillingEvent, "status", BillingEventStatus.PENDING, limit=1).items
-    since = [*(task.created_at for task in tasks), *(event.received_at for event in events)]
+    charges = ports.store.find_by(UsageCharge, "status", ChargeStatus.PENDING, limit=1).items
+    since = [
+        *(task.created_at for task in tasks),
+        *(event.received_at for event in events),
+        *(charge.created_at for charge in charges),
+    ]
     now = ports.clock.now()
     return [int((now - moment).total_seconds()) for moment in since]
 

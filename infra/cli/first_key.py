@@ -1,8 +1,10 @@
 """Keys written straight to the store, for when there is none to call the API with."""
 
+import os
 import secrets
 import uuid
 
+from boto3.session import Session
 from botocore.exceptions import BotoCoreError
 from pynamodb.exceptions import PynamoDBException
 
@@ -26,7 +28,7 @@ def bootstrap_key(name: str, *, even_if_there_are_some: bool) -> tuple[str, str]
         CliError: The settings are wrong, the database can't be reached, or there are keys already.
     """
     try:
-        ports = wiring.ports()
+        ports = _ports()
         if not even_if_there_are_some and has_live_key(ports):
             raise CliError(
                 f"The environment {ports.environment.name!r} has keys already: make more with"
@@ -45,6 +47,15 @@ def bootstrap_key(name: str, *, even_if_there_are_some: bool) -> tuple[str, str]
             f"Could not use the tables of the environment {stage()!r}: {error}",
             code="store_unavailable",
         ) from error
+
+
+def _ports() -> Ports:
+    """As the functions have them, in the region that the deployer's other commands take: its profile's, too."""
+    if not {"AWS_REGION", "AWS_DEFAULT_REGION"} & os.environ.keys():
+        region = Session().region_name
+        if region is not None:
+            os.environ["AWS_REGION"] = region
+    return wiring.ports()
 
 
 def create_key(ports: Ports, name: str, kind: KeyKind) -> tuple[str, str]:

@@ -9,6 +9,8 @@ import app
 from chalicelib.domain.api_keys import KeyKind, Scope
 from chalicelib.domain.billing_events import BillingEvent, BillingEventStatus
 from chalicelib.domain.errors import StoreUnavailableError
+from chalicelib.domain.ids import CustomerId, FeatureId
+from chalicelib.domain.usage_charges import UsageCharge
 from chalicelib.ports import Absent, Put, QueueName
 from tests.unit.api.world import World, served
 
@@ -68,6 +70,20 @@ def test_close_look_tells_how_long_the_oldest_work_waits(world: World) -> None:
         world.store.commit(Put(event, Absent()))
     shown = world.send("GET", "/v1/health?depth=full").json
     assert shown["details"]["oldest_pending_seconds"] == 7 * 60
+    charge = UsageCharge(
+        id="charge_1",
+        provider="stripe",
+        customer_id=CustomerId("acme"),
+        feature_id=FeatureId("calls"),
+        event_name="calls",
+        value=1,
+        at=now,
+        created_at=now - timedelta(minutes=9),
+        updated_at=now,
+    )
+    world.store.commit(Put(charge, Absent()))
+    shown = world.send("GET", "/v1/health?depth=full").json
+    assert shown["details"]["oldest_pending_seconds"] == 9 * 60
 
 
 def test_dead_letters_are_degraded(world: World) -> None:

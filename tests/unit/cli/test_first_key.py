@@ -1,5 +1,7 @@
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pynamodb.exceptions import QueryError
@@ -60,6 +62,19 @@ def test_wrong_settings_are_named(shell: Shell, monkeypatch: pytest.MonkeyPatch)
     result = shell("keys", "bootstrap")
     assert result.exit_code == 1
     assert result.stderr == "Error: PAYGRADE_PUBLIC_URL is missing\n"
+
+
+def test_region_of_the_profile_is_the_one_as_for_the_other_commands(
+    world: World, shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_REGION", "to be put back")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert shell("keys", "bootstrap").exit_code == 0
+    assert os.environ["AWS_REGION"] == "eu-central-1"
 
 
 def test_unreachable_database_is_said_with_its_reason(
