@@ -91,7 +91,8 @@ def test_rights_of_the_restricted_key_are_those_of_the_operations_that_the_code_
 
 def test_every_package_that_runs_in_lambda_by_our_choice_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    chosen = {re.split(r"[^\w.-]", line)[0] for line in project["dependencies"]}
+    # Chalice brings itself: its packager takes two of its files from where it runs.
+    chosen = {"chalice"} | {re.split(r"[^\w.-]", line)[0] for line in project["dependencies"]}
     _, table = (DOCS / "deploy.md").read_text().split("| package | why |\n")
     reasons = dict(re.findall(r"^\| `([^`]+)` \| (\S.*) \|$", table, flags=re.MULTILINE))
     assert reasons.keys() == chosen
