@@ -233,6 +233,18 @@ def test_second_deployer_is_refused_before_the_stack_is_touched(stage: Stage) ->
     assert stage.functions()
 
 
+def test_functions_that_cloudformation_made_are_left_to_it(stage: Stage) -> None:
+    stage.deploy()
+    functions = stage.functions()
+    arn = stage.aws.place.arn("lambda", f"function:{stage.aws.place.function_name('api_handler')}")
+    stage.aws.client("lambda").tag_resource(
+        Resource=arn, Tags={"aws:cloudformation:stack-name": "of-the-second-way"}
+    )
+    with pytest.raises(DeployError, match="belong to the CloudFormation stack 'of-the-second-way'"):
+        stage.deploy()
+    assert stage.functions() == functions
+
+
 def test_functions_go_back_without_the_stack(stage: Stage) -> None:
     with pytest.raises(DeployError, match="without --no-stack"):
         stage.deploy(stack=False)
