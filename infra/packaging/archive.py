@@ -9,6 +9,9 @@ from typing import Final
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _FILE: Final = stat.S_IFREG | 0o644
 _EXECUTABLE: Final = stat.S_IFREG | 0o755
+_HARDEST: Final = (
+    9  # of zlib's levels: some seconds of the builder's for a smaller package at each cold start
+)
 
 
 def settle(made: Path) -> None:
@@ -27,5 +30,5 @@ def settle(made: Path) -> None:
             same = zipfile.ZipInfo(entry.filename, _DATE)
             same.compress_type = zipfile.ZIP_DEFLATED
             same.external_attr = (_EXECUTABLE if executable else _FILE) << 16
-            new.writestr(same, old.read(entry))
+            new.writestr(same, old.read(entry), compresslevel=_HARDEST)
     settled.replace(made)
