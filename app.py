@@ -2,42 +2,21 @@
 
 from chalicelib.api.routing import Paygrade
 
-CATALOG = ("features", "products", "plans", "addons", "coupons", "catalog", "catalog_import")
-SELLING = (
-    "customers",
-    "customer_import",
-    "grants",
-    "entitlements",
-    "entitlement_tokens",
-    "usage",
-    "usage_history",
-    "usage_shards",
-    "reservations",
-    "subscriptions",
-    "subscription_changes",
-    "subscription_previews",
-    "checkout_sessions",
-    "paywall",
-    "portal",
-    "webhooks",
+CATALOG = ("features", "products", "coupons", "catalog", "catalog_import")
+PACKAGES = ("plans", "plan_diffs", "addons", "addon_diffs")
+CUSTOMERS = ("customers", "customer_import", "customer_tokens", "grants")
+ENTITLEMENTS = ("entitlements", "entitlement_tokens")
+USAGE = ("usage", "usage_history", "usage_shards", "usage_charges", "reservations")
+SUBSCRIPTIONS = ("subscriptions", "subscription_changes", "subscription_previews", "migrations")
+SELLING = ("checkout_sessions", "paywall", "portal")
+BILLING = ("webhooks", "billing_events", "sync_tasks", "reconciliations", "integrations")
+EVENTS_OUT = ("webhook_endpoints", "outbound_events")
+OPERATIONS = ("api_keys", "audit_log", "health", "clock", "docs")
+NOUNS = (
+    *(*CATALOG, *PACKAGES, *CUSTOMERS, *ENTITLEMENTS, *USAGE, *SUBSCRIPTIONS),
+    *(*SELLING, *BILLING, *EVENTS_OUT, *OPERATIONS),
 )
-OPERATIONS = (
-    "billing_events",
-    "sync_tasks",
-    "usage_charges",
-    "reconciliations",
-    "migrations",
-    "webhook_endpoints",
-    "outbound_events",
-    "audit_log",
-    "api_keys",
-    "integrations",
-    "customer_tokens",
-    "health",
-    "clock",
-    "docs",
-)
-EVENTS = ("sync", "converge", "start_reconcile", "reconcile", "migrate", "deliver", "sweep")
+HANDLERS = ("sync", "converge", "start_reconcile", "reconcile", "migrate", "deliver", "sweep")
 
 app = Paygrade(app_name="paygrade")
-app.compose((*CATALOG, *SELLING, *OPERATIONS), EVENTS)
+app.compose(NOUNS, HANDLERS)

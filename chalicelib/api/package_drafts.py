@@ -1,8 +1,7 @@
-"""The drafts of plans and add-ons: made, shown, edited, discarded, and compared with what is sold."""
+"""The drafts of plans and add-ons: made, shown, edited, discarded."""
 
 from chalice.app import Blueprint
 
-from chalicelib.api.diff_models import DiffOut, ImpactOut, diff_from_domain, impact_from_domain
 from chalicelib.api.http import Call, Reply, endpoint
 from chalicelib.api.package_models import (
     DraftDeletedOut,
@@ -16,7 +15,7 @@ from chalicelib.domain.api_keys import Scope
 from chalicelib.domain.ids import PackageId, ProductId
 from chalicelib.domain.plans import Package
 from chalicelib.ports import Ports
-from chalicelib.services import diff_package, edit_package, reckon_impact, view_packages
+from chalicelib.services import edit_package, view_packages
 
 
 def serve_drafts(bp: Blueprint, noun: Noun[C, U, O]) -> None:
@@ -116,38 +115,6 @@ def serve_drafts(bp: Blueprint, noun: Noun[C, U, O]) -> None:
         package_id = noun.id_in(call.path)
         edit_package.delete_draft(call.ports, call.cause, noun.kind, package_id)
         return DraftDeletedOut(object=noun.draft_object, id=package_id)
-
-    @endpoint(
-        bp,
-        "GET",
-        f"{one}/diff",
-        scope=Scope.CATALOG_READ,
-        summary=f"Compare the draft of {noun.phrase} with what is sold",
-        answer=DiffOut,
-        name=f"diff_{noun.kind}",
-    )
-    def diff(call: Call[NoBody, NoQuery]) -> DiffOut:
-        """What publishing the draft would change, and for whom, if everybody got it."""
-        package_id = noun.id_in(call.path)
-        return diff_from_domain(diff_package.diff_package(call.ports, noun.kind, package_id))
-
-    @endpoint(
-        bp,
-        "POST",
-        f"{one}/impact",
-        scope=Scope.CATALOG_WRITE,
-        summary=f"Count whom the draft of {noun.phrase} affects",
-        answer=ImpactOut,
-        status=202,
-        name=f"count_{noun.kind}_impact",
-    )
-    def count_impact(call: Call[NoBody, NoQuery]) -> ImpactOut:
-        """For more subscribers than are counted at once: the count is under way, and the diff shows how far it is.
-
-        It is of the draft as it is now; editing the draft makes it `stale`.
-        """
-        run = reckon_impact.start_impact(call.ports, noun.kind, noun.id_in(call.path))
-        return impact_from_domain(run.status, run.tally)
 
 
 def _edited(noun: Noun[C, U, O], ports: Ports, package: Package) -> O:

@@ -6,7 +6,7 @@ from chalice.app import Blueprint, CloudWatchEvent, Rate
 
 from chalicelib.events.chores import Chore, do_chores
 from chalicelib.events.worker import wired_ports
-from chalicelib.services.migrate_subscribers import resume_migrations
+from chalicelib.services.queue_migrations import resume_migrations
 from chalicelib.services.report_charges import report_charges
 from chalicelib.services.schedule_publication import publish_due
 from chalicelib.services.settle_customer import sweep_timers

@@ -17,7 +17,7 @@ from chalicelib.domain.plans import (
 from chalicelib.domain.sync import SyncTask
 from chalicelib.ports import Absent, Anyhow, AtRevision, Delete, Ports, Put, Write
 from chalicelib.services import audit
-from chalicelib.services.migrate_subscribers import queue_migration
+from chalicelib.services.queue_migrations import queue_migration
 from chalicelib.services.queue_sync import new_task, queue_task
 from chalicelib.services.view_packages import get_version, sold_version
 

@@ -5,7 +5,7 @@ the work may be cut off anywhere: whoever goes on sees to the same subscribers, 
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from chalicelib.domain.audit_log import Cause
@@ -29,10 +29,11 @@ from chalicelib.domain.migrations import (
 from chalicelib.domain.plans import Package, PackageVersion
 from chalicelib.domain.price_moves import UnmovableError
 from chalicelib.domain.subscribers import SHARDS, Subscriber, shard_key
-from chalicelib.ports import Absent, AtRevision, Deadline, Message, Ports, Put, QueueName
+from chalicelib.ports import Absent, AtRevision, Deadline, Ports, Put
 from chalicelib.services.audit import entry
 from chalicelib.services.move_subscriber import move_subscriber
 from chalicelib.services.optimistic import retried
+from chalicelib.services.queue_migrations import queue_migration
 from chalicelib.services.snapshots import published_version
 
 _WAVE: Final = 20
@@ -51,32 +52,6 @@ _FIRST_WAIT_SECONDS: Final = 5
 _LONGEST_WAIT_SECONDS: Final = 900
 # Waited out here; what takes longer is left to the sweep.
 _SHORT_SECONDS: Final = 10
-_SILENT: Final = timedelta(minutes=5)
-
-
-def queue_migration(ports: Ports, run: MigrationRun) -> bool:
-    """Whether a worker will soon go on with the run; if the queue is down, the sweep sends it later."""
-    group = f"migration:{run.kind}:{run.package_id}"
-    message = Message(queue=QueueName.MIGRATE, group=group, body={"migration_id": run.id})
-    try:
-        ports.queue.send(message)
-    except StoreUnavailableError as error:
-        ports.monitor.event("migration_not_queued", migration_id=run.id, code=error.code)
-        return False
-    return True
-
-
-def resume_migrations(ports: Ports) -> int:
-    """Runs that waited long enough, or went silent, are on their queue again; returns how many."""
-    now = ports.clock.now()
-    running = ports.store.find_by(MigrationRun, "status", MigrationStatus.RUNNING).items
-    return sum(queue_migration(ports, run) for run in running if _is_due(run, now))
-
-
-def _is_due(run: MigrationRun, now: datetime) -> bool:
-    if run.retry_at is not None:
-        return run.retry_at <= now
-    return now - run.updated_at > _SILENT
 
 
 def continue_migration(

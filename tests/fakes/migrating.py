@@ -16,9 +16,10 @@ from chalicelib.domain.subscriptions import Subscription
 from chalicelib.ports import Providers, QueueName
 from chalicelib.services.converge_customer import converge_customer
 from chalicelib.services.edit_package import edit_package
-from chalicelib.services.migrate_subscribers import continue_migration, resume_migrations
+from chalicelib.services.migrate_subscribers import continue_migration
 from chalicelib.services.provision_subscription import provision_subscription
 from chalicelib.services.publish_package import publish_package
+from chalicelib.services.queue_migrations import resume_migrations
 from tests.factories import a_limit, a_price, a_product, a_value
 from tests.fakes.billing import FakeProviders
 from tests.fakes.moving import MovingProvider

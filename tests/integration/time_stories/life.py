@@ -18,7 +18,8 @@ from chalicelib.domain.outbound_events import OutboundEvent
 from chalicelib.ports import Message, QueueName
 from chalicelib.services.apply_billing_event import apply_billing_event
 from chalicelib.services.deliver_webhooks import attempt_delivery, dispatch_event
-from chalicelib.services.migrate_subscribers import continue_migration, resume_migrations
+from chalicelib.services.migrate_subscribers import continue_migration
+from chalicelib.services.queue_migrations import resume_migrations
 from chalicelib.services.reconcile import continue_reconciliation
 from chalicelib.services.run_sync_task import run_sync_task
 from chalicelib.services.schedule_publication import publish_due

@@ -24,9 +24,9 @@ from chalicelib.services.migrate_subscribers import (
     cancel_migration,
     continue_migration,
     get_migration,
-    resume_migrations,
 )
 from chalicelib.services.publish_package import publish_package
+from chalicelib.services.queue_migrations import resume_migrations
 from tests.factories import APP, a_content, a_limit, a_price, a_value
 from tests.fakes.billing import Call, FakeBillingProvider, FakeProviders, When
 from tests.fakes.crashes import Interleaving, every_crash, every_fault
