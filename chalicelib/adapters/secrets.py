@@ -167,9 +167,10 @@ class AwsSecrets:
     def _settings(self) -> dict[str, Any]:
         from botocore.config import Config  # noqa: PLC0415
 
-        # Left to itself, botocore waits for a minute: longer than the gateway, and whoever asks us.
+        # Left to itself, botocore waits for a minute. A request may need two secrets, and the gateway gives up after
+        # 29 seconds, which is the end of the process, too, and of all that it knows.
         config = Config(
-            connect_timeout=1, read_timeout=4, retries={"total_max_attempts": 3, "mode": "standard"}
+            connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 2, "mode": "standard"}
         )
         return {
             "region_name": self._region,

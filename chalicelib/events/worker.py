@@ -18,8 +18,10 @@ from chalicelib.domain.audit_log import Cause
 from chalicelib.domain.errors import DomainError, NotFoundError
 from chalicelib.ports import Ports, QueueName
 
-# After how many seconds a message comes again whose first, second, ... receipt failed. The queue's own time is there
-# for those of whose end nobody could tell.
+# How often a message is received, as infra/template.yaml has it; then it is a dead letter.
+RECEIPTS: Final = 8
+# After how many seconds a message comes again whose first, second, ... receipt failed; half an hour in all. The queue's
+# own time is there for those of whose end nobody could tell.
 _AGAIN_SECONDS: Final = (5, 20, 90, 360)
 
 
@@ -96,7 +98,9 @@ def work_off(ports: Ports, event: SQSEvent, name: str, work: Work) -> None:
 
 def _postpone(ports: Ports, name: str, received: Mapping[str, Any]) -> None:
     count = int(received.get("attributes", {}).get("ApproximateReceiveCount", 1))
-    seconds = _AGAIN_SECONDS[min(max(count, 1), len(_AGAIN_SECONDS)) - 1]
+    later = _AGAIN_SECONDS[min(max(count, 1), len(_AGAIN_SECONDS)) - 1]
+    # After the last one it is for the dead letters, and has nothing of its group wait for it.
+    seconds = later if count < RECEIPTS else 0
     ports.queue.postpone(QueueName(name), str(received.get("receiptHandle", "")), seconds)
 
 

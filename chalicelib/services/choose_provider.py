@@ -82,11 +82,11 @@ def within_reach(ports: Ports) -> Iterator[BillingProvider]:
 
 
 def _each(ports: Ports) -> Iterator[tuple[str, BillingProvider | None]]:
-    """Every provider, made when it is come to; None where an account has to be connected first."""
+    """Every provider, made when it is come to; None where an account, or a key, has to be there first."""
     for name in ports.providers.names():
         try:
             yield name, ports.providers.get(name)
-        except BillingNotConnectedError:
+        except (BillingNotConnectedError, BillingNotConfiguredError):
             yield name, None
 
 

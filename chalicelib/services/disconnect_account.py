@@ -1,11 +1,15 @@
 """Ending the connection to an account at a billing provider, by us or by its owner. What is linked stays linked."""
 
+from contextlib import suppress
+
 from chalicelib.domain.audit_log import Cause
-from chalicelib.domain.billing_accounts import AccountStatus, BillingAccount, ended
+from chalicelib.domain.billing_accounts import AccountStatus, BillingAccount, connected, ended
 from chalicelib.domain.errors import (
+    BillingNotConfiguredError,
     BillingNotConnectedError,
     ProviderRefusedError,
     ProviderUnavailableError,
+    StoreConflictError,
 )
 from chalicelib.ports import Ports
 from chalicelib.services.connect_account import require_connector, store_account
@@ -61,15 +65,31 @@ def notice_revocation(ports: Ports, cause: Cause, provider: str, account_id: str
 
 
 def notice_lost_revocations(ports: Ports, cause: Cause) -> None:
-    """Of each connection that has ended and whose notification got lost, the end is stored. One call a provider."""
+    """Each connection is what the provider says it is, whatever notification got lost. One call a provider.
+
+    One that is believed to be revoked and is not holds again: another account's key had been kept for a while, or the
+    owner has connected the account for another environment of ours. What we ended ourselves stays ended.
+    """
     for name in ports.providers.names():
-        if ports.providers.connector(name) is None:
-            continue
-        held = ports.store.get(BillingAccount, name)
-        if held is None or not held.is_connected:
-            continue
         try:
-            notice_revocation(ports, cause, name, held.account_id)
-        except (ProviderUnavailableError, ProviderRefusedError) as error:
+            _look_at_connection(ports, cause, name)
+        except (
+            BillingNotConfiguredError,
+            ProviderUnavailableError,
+            ProviderRefusedError,
+        ) as error:
             # Not known this time; whoever works with the account hears it, too.
             ports.monitor.event("revocation_unknown", provider=name, code=error.code)
+
+
+def _look_at_connection(ports: Ports, cause: Cause, provider: str) -> None:
+    connector = ports.providers.connector(provider)
+    held = None if connector is None else ports.store.get(BillingAccount, provider)
+    if connector is None or held is None:
+        return
+    if held.is_connected:
+        notice_revocation(ports, cause, provider, held.account_id)
+    elif held.status is AccountStatus.REVOKED and connector.may_act_for(held.account_id):
+        again = connected(held, provider, held.account_id, ports.clock.now(), is_own=held.is_own)
+        with suppress(StoreConflictError):  # somebody has connected or ended it at this moment
+            store_account(ports, cause, held, again, "connected")

@@ -6,7 +6,7 @@ for longer is left to people, because once too often is worse than late.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.domain.customers import Customer
@@ -34,6 +34,9 @@ from chalicelib.domain.usage_charges import (
 from chalicelib.ports import AtRevision, BillingProvider, Ports, Put, UsageCharging
 
 _AT_MOST: Final = 500
+_PAGES_AT_MOST: Final = 100
+# A little longer than anything is tried, so that it is also told that it is too late.
+_LOOKED_BACK: Final = GIVE_UP_AFTER + timedelta(days=2)
 # Of all that is worth a later try, these alone say that nothing was taken: the account is closed to us, or the key is
 # no good, as either may be for hours before anybody sees to it. A time-out may hide a charge, and a `definite` error is
 # no refusal: it promises the same answer again, not that nothing came of the request.
@@ -51,16 +54,8 @@ def report_charges(ports: Ports) -> int:
     away: set[str] = set()
     reported = 0
     pending = ports.store.find_by(UsageCharge, "status", ChargeStatus.PENDING, limit=_AT_MOST)
-    # The newest first: what was given up stays for people to see, and would hide what is still tried again.
-    failed = ports.store.find_by(
-        UsageCharge, "status", ChargeStatus.FAILED, limit=_AT_MOST, newest_first=True
-    )
-    due = [
-        charge
-        for charge in (*pending.items, *failed.items)
-        if charge.is_due_at(started) and not charge.is_given_up
-    ]
-    for charge in due:
+    due = [charge for charge in pending.items if charge.is_due_at(started)]
+    for charge in (*due, *_refused_and_due(ports, started)):
         if ports.clock.now() - started > _BUDGET:
             break
         if charge.provider in away:
@@ -76,6 +71,27 @@ def report_charges(ports: Ports) -> int:
     if reported:
         ports.monitor.event("usage_charged", charges=reported)
     return reported
+
+
+def _refused_and_due(ports: Ports, now: datetime) -> list[UsageCharge]:
+    """What a provider refused and is asked to take once more.
+
+    However many were refused at once: none of them is due for hours after its try. Those that were given up stay for
+    people to see; they are looked through no further back than anything is tried.
+    """
+    found: list[UsageCharge] = []
+    cursor: str | None = None
+    for _ in range(_PAGES_AT_MOST):
+        page = ports.store.find_by(
+            UsageCharge, "status", ChargeStatus.FAILED, cursor=cursor, newest_first=True
+        )
+        found += [one for one in page.items if one.is_due_at(now) and not one.is_given_up]
+        cursor = page.next_cursor
+        if cursor is None or len(found) >= _AT_MOST:
+            break
+        if page.items and page.items[-1].created_at < now - _LOOKED_BACK:
+            break
+    return found[:_AT_MOST]
 
 
 def report_charge(ports: Ports, charge: UsageCharge) -> UsageCharge:

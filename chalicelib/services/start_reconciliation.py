@@ -38,7 +38,8 @@ def start_reconciliation(
     if runs and runs[0].status is ReconciliationStatus.RUNNING:
         silent = now - runs[0].updated_at
         if silent <= _GIVE_UP:
-            if silent > _ALIVE:
+            # Nothing has moved it yet: who made it may have failed before it was on its queue.
+            if silent > _ALIVE or runs[0].revision == 1:
                 queue_run(ports, runs[0])
             return runs[0]
         _give_up(ports, runs[0])

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import settings
 from chalicelib.wiring.billing import PROVIDERS
-from infra.deploy.aws import Aws, aws_failures, code
+from infra.deploy.aws import Aws, aws_failures
 from infra.deploy.chalice_run import CHALICE, run_chalice
 from infra.deploy.config import PUBLIC_URL, StageConfig
 from infra.deploy.errors import DeployError
@@ -25,9 +25,12 @@ from infra.deploy.firewall import (
     requests_per_address,
     withdraw_firewall,
 )
-from infra.deploy.functions import complete_addresses, complete_mappings
+from infra.deploy.functions import (
+    complete_addresses,
+    complete_mappings,
+    refuse_functions_of_a_stack,
+)
 from infra.deploy.keys import SECRETS_KEYS, SIGNING_KEYS, stage_keys
-from infra.deploy.place import API_FUNCTION
 from infra.deploy.policies import GRANTS, write_policies
 from infra.deploy.records import Record, Records, write
 from infra.deploy.recovery import recovered
@@ -171,7 +174,7 @@ class Deployment:
     def _preflight(self, *, has_stack: bool) -> None:
         """What would fail only at run time is refused before anything is touched."""
         self._check_settings()
-        self._refuse_functions_of_a_stack()
+        refuse_functions_of_a_stack(self._aws)
         if not (has_stack or self._options.stack):
             raise DeployError(
                 f"{self._aws.place} has no stack yet: deploy without --no-stack.", code="no_stack"
@@ -207,23 +210,6 @@ class Deployment:
                 f"{WEBHOOK_SECRETS} is missing: without --no-webhook it is made, else keep it with `paygrade infra"
                 f" secret {WEBHOOK_SECRETS} --stage {self._aws.place.stage}`.",
                 code="no_webhook_secret",
-            )
-
-    def _refuse_functions_of_a_stack(self) -> None:
-        """Raises `DeployError` where the second way was gone: what CloudFormation has made, it must go on with."""
-        name = self._aws.place.function_name(API_FUNCTION)
-        try:
-            found = self._aws.client("lambda").get_function(FunctionName=name)
-        except ClientError as error:
-            if code(error) == "ResourceNotFoundException":
-                return
-            raise
-        stack = found.get("Tags", {}).get("aws:cloudformation:stack-name")
-        if stack is not None:
-            raise DeployError(
-                f"The functions of {self._aws.place} belong to the CloudFormation stack {stack!r}: deploy them with it,"
-                " as infra/docs/packaging.md says, or delete that stack first.",
-                code="other_way",
             )
 
     def _check_settings(self) -> None:

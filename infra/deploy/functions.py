@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from infra.deploy.aws import Aws, code
 from infra.deploy.config import PUBLIC_URL
 from infra.deploy.errors import DeployError
+from infra.deploy.place import API_FUNCTION
 from infra.deploy.records import Record
 from infra.deploy.recovery import kept_mapping, mappings_of
 
@@ -68,6 +69,28 @@ def complete_addresses(aws: Aws, url: str, functions: Iterable[str]) -> list[str
         _settled(client, name)
         told.append(f"{function}: is reached at {url}")
     return told
+
+
+def refuse_functions_of_a_stack(aws: Aws) -> None:
+    """Nothing, unless CloudFormation has made the functions, as by the second way: it has to go on with them.
+
+    Raises:
+        DeployError: It has.
+    """
+    name = aws.place.function_name(API_FUNCTION)
+    try:
+        found = aws.client("lambda").get_function(FunctionName=name)
+    except ClientError as error:
+        if code(error) == "ResourceNotFoundException":
+            return
+        raise
+    stack = found.get("Tags", {}).get("aws:cloudformation:stack-name")
+    if stack is not None:
+        raise DeployError(
+            f"The functions of {aws.place} belong to the CloudFormation stack {stack!r}: deploy them with it, as"
+            " infra/docs/packaging.md says, or delete that stack first.",
+            code="other_way",
+        )
 
 
 def _once_free(change: Callable[[], object]) -> None:

@@ -23,7 +23,7 @@ from infra.deploy.errors import DeployError
 RECORD: Final = "deployed.json"
 LOCK: Final = "deploying.json"
 # Longer than any deployment takes: whoever has held the lock for so long is gone.
-_GONE_AFTER: Final = timedelta(minutes=45)
+_GONE_AFTER: Final = timedelta(hours=2)
 _TAKEN: Final = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 _MISSING: Final = ("NoSuchKey", "NoSuchBucket", "404")
 

@@ -14,6 +14,7 @@ from infra.deploy.aws import Aws, aws_failures, code
 from infra.deploy.chalice_run import CHALICE, run_chalice
 from infra.deploy.config import StageConfig
 from infra.deploy.errors import DeployError
+from infra.deploy.functions import refuse_functions_of_a_stack
 from infra.deploy.policies import GRANTS
 from infra.deploy.records import Records, write
 from infra.deploy.recovery import recovered
@@ -66,6 +67,7 @@ def destroy(
         has_place = records.has_place()
         if has_place:
             held.enter_context(records.locked(take_over=take_over))
+        refuse_functions_of_a_stack(aws)
         if remove_webhook is not None:
             for line in remove_webhook():
                 tell(f"  {line}")

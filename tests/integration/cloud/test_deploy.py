@@ -242,6 +242,8 @@ def test_functions_that_cloudformation_made_are_left_to_it(stage: Stage) -> None
     )
     with pytest.raises(DeployError, match="belong to the CloudFormation stack 'of-the-second-way'"):
         stage.deploy()
+    with pytest.raises(DeployError, match="belong to the CloudFormation stack"):
+        stage.destroy()
     assert stage.functions() == functions
 
 

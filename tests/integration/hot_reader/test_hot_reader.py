@@ -168,7 +168,7 @@ def test_read_on_connection_closed_meanwhile_uses_a_fresh_one(engine: Engine, it
 
 
 def test_read_on_connection_that_vanished_meanwhile_uses_a_fresh_one(engine: Engine) -> None:
-    it = World(engine.url, lambda: KEYS, timeout_seconds=0.5)
+    it = World(engine.url, lambda: KEYS, timeout_seconds=3)
     assert it.read() == FOUND
     engine.gone = {1}
     assert [it.read(), it.read()] == [FOUND, FOUND]

@@ -9,6 +9,7 @@ from chalice.app import ScheduledEventConfig
 import app as deployed
 from chalicelib.adapters.dynamodb.keys import Table, table_name
 from chalicelib.adapters.sqs import dead_letters_name, queue_name
+from chalicelib.events.worker import RECEIPTS
 from chalicelib.ports import QueueName
 from infra.local.template import Template
 
@@ -63,7 +64,7 @@ def test_queue_of_the_code_is_fifo_and_ends_in_its_own_dead_letters(queue: Queue
     assert properties["SqsManagedSseEnabled"] is True
     assert properties["VisibilityTimeout"] >= 6 * FUNCTION_SECONDS
     redrive = properties["RedrivePolicy"]
-    assert redrive["maxReceiveCount"] >= 5
+    assert redrive["maxReceiveCount"] == RECEIPTS
     logical_id = redrive["deadLetterTargetArn"].removesuffix(".Arn")
     dead = resources("AWS::SQS::Queue")[logical_id]
     assert dead["QueueName"] == dead_name(queue)

@@ -100,6 +100,18 @@ def test_schedule_starts_a_run() -> None:
     assert [message.queue for message in world.queue.messages] == [QueueName.RECONCILE]
 
 
+def test_run_that_could_not_be_queued_is_by_the_repetition() -> None:
+    world = World()
+    world.queue.down = True
+    with pytest.raises(ChoresFailedError, match=r"^start_run: store_unavailable$"):
+        do_chores(world.ports, [start_run], comes_again=False)
+    world.queue.down = False
+    world.clock.advance(minutes=1)
+    do_chores(world.ports, [start_run], comes_again=False)
+    [run] = world.store.all(Reconciliation)
+    assert [message.body for message in world.queue.messages] == [{"reconciliation_id": run.id}]
+
+
 def test_run_that_cannot_be_started_is_told_without_what_the_error_says() -> None:
     world = World()
     world.ports = replace(world.ports, queue=ForbiddenQueue())

@@ -34,7 +34,9 @@ def raising(error: Exception) -> Work:
     return broken
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(1, 5), (2, 20), (3, 90), (4, 360), (5, 360)])
+@pytest.mark.parametrize(
+    ("count", "seconds"), [(1, 5), (2, 20), (3, 90), (4, 360), (7, 360), (8, 0)]
+)
 @pytest.mark.parametrize(
     ("error", "told"),
     [

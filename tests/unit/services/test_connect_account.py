@@ -360,6 +360,25 @@ def test_reconcile_finds_a_revocation_nobody_told_of_and_goes_on_without_the_acc
     assert len(platform.monitor.named("billing_account_revoked")) == 1
 
 
+def test_reconcile_finds_that_a_connection_holds_after_all_unless_we_ended_it(
+    platform: Platform,
+) -> None:
+    """As after another account's key was kept by mistake: then every account seems to have left us."""
+    account = platform.connect("acct_a")
+    platform.connector.allowed.clear()
+    a_run(platform)
+    platform.connector.allowed.add("acct_a")
+    assert a_run(platform).status is ReconciliationStatus.SUCCEEDED
+    held = platform.store.get(BillingAccount, "stripe")
+    assert held is not None
+    assert (held.status, held.account_id) == (AccountStatus.CONNECTED, account.account_id)
+    disconnect_account(platform.ports, a_cause(), "stripe")
+    platform.connector.allowed.add("acct_a")
+    a_run(platform)
+    with pytest.raises(BillingNotConnectedError):
+        platform.in_use()
+
+
 @pytest.mark.parametrize(
     "error", [ProviderUnavailableError("away"), ProviderRefusedError("no right to look")]
 )

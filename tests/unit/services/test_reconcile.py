@@ -675,8 +675,13 @@ def test_reconcile_unknown_run_is_not_found() -> None:
 def test_start_reconciliation_while_one_runs_returns_that_one() -> None:
     world = World()
     first = start_reconciliation(world.ports, "schedule")
+    # As long as nothing has moved it, its message may never have been sent.
     assert start_reconciliation(world.ports, "api") == first
-    assert len(world.queue.messages) == 1
+    assert len(world.queue.messages) == 2
+    moved = replace(first, phase=Phase.CATALOG, revision=2)
+    world.put(moved)
+    assert start_reconciliation(world.ports, "api") == moved
+    assert len(world.queue.messages) == 2
     assert world.queue.messages[0].body == {"reconciliation_id": first.id}
 
 

@@ -418,6 +418,26 @@ def test_refused_usage_is_tried_again_however_much_was_given_up_before_it() -> N
     assert told(world) == [4]
 
 
+def test_refused_usage_is_tried_again_however_much_was_refused_after_it() -> None:
+    world = a_payer()
+    report(world, 3)
+    world.billing.fail("report_usage", ProviderRefusedError("There is no meter."))
+    report_charges(world.ports)
+    [refused] = world.store.all(UsageCharge)
+    world.clock.advance(minutes=1)
+    now = world.clock.now()
+    of_nobody = replace(refused, customer_id=CustomerId("nobody"), created_at=now, updated_at=now)
+    for number in range(600):
+        world.put(replace(of_nobody, id=f"chg_of_nobody_{number:03d}"))
+    world.clock.advance(hours=5)
+    sweeps = 0
+    while not report_charges(world.ports):
+        world.clock.advance(minutes=1)
+        sweeps += 1
+        assert sweeps < 5
+    assert told(world) == [3]
+
+
 def test_usage_that_was_perhaps_told_before_the_connection_ended_stays_in_doubt() -> None:
     world = a_payer()
     report(world, 3)
