@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.events.worker import RECEIPTS
 from infra.local.emulator import Emulator, EmulatorError
 from infra.local.ports import free_port
 from infra.local.resources import Resources, ensure_resources
@@ -118,7 +119,7 @@ def test_transaction_under_32_clients_is_all_or_nothing_and_once_per_key(
     assert item["used"]["N"] == "50"
 
 
-def test_fifo_queue_keeps_order_inside_a_group_and_redrives_after_five_receives(
+def test_fifo_queue_keeps_order_inside_a_group_and_redrives_after_all_receipts(
     aws: Aws, resources: Resources, stage: str
 ) -> None:
     url = resources.queue_urls[f"paygrade-{stage}-sync.fifo"]
@@ -138,7 +139,7 @@ def test_fifo_queue_keeps_order_inside_a_group_and_redrives_after_five_receives(
     aws.sqs.send_message(
         QueueUrl=poison, MessageBody="x", MessageGroupId="g", MessageDeduplicationId="1"
     )
-    for _ in range(5):
+    for _ in range(RECEIPTS):
         answer = aws.sqs.receive_message(QueueUrl=poison, VisibilityTimeout=0)
         assert answer["Messages"][0]["Body"] == "x"
     assert "Messages" not in aws.sqs.receive_message(QueueUrl=poison, WaitTimeSeconds=0)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chalice.app import Blueprint, Chalice, SQSEvent
 
+from chalicelib.events.worker import RECEIPTS
 from infra.local.resources import Resources
 from infra.local.workers import QueueWorkers
 from tests.integration.conftest import Aws
@@ -150,8 +151,8 @@ def test_failed_message_comes_back_until_it_is_a_dead_letter(bench: Bench) -> No
         assert eventually(lambda: bench.left() == 0)
         (dead,) = bench.aws.sqs.receive_message(QueueUrl=bench.dead_url)["Messages"]
     assert dead["Body"] == "poison"
-    assert counts == ["1", "2", "3", "4", "5"]
-    assert [(name, str(error)) for name, error in bench.errors] == [("toy", "no")] * 5
+    assert counts == [str(number + 1) for number in range(RECEIPTS)]
+    assert [(name, str(error)) for name, error in bench.errors] == [("toy", "no")] * RECEIPTS
 
 
 @pytest.mark.parametrize("reporting", [True, False])
