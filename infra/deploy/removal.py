@@ -74,7 +74,7 @@ def destroy(
         stack = Stack(aws, tell, poll_seconds=poll_seconds)
         has_stack = stack.state() is not None
         if has_stack:
-            _delete_functions(root, aws, tell, profile, command)
+            _delete_functions(root, aws, records, tell, profile, command)
         tell("stack ...")
         stack.delete()
         tell("tables, queues and the record of deployments ...")
@@ -86,12 +86,17 @@ def destroy(
 
 
 def _delete_functions(
-    root: Path, aws: Aws, tell: Tell, profile: str | None, command: Sequence[str]
+    root: Path,
+    aws: Aws,
+    records: Records,
+    tell: Tell,
+    profile: str | None,
+    command: Sequence[str],
 ) -> None:
     place = aws.place
     path = root / ".chalice" / "deployed" / f"{place.stage}.json"
     gateway_stage = StageConfig.read(root, place.stage).gateway_stage
-    record = recovered(aws, Records(aws).restore(path), GRANTS, gateway_stage)
+    record = recovered(aws, records.restore(path), GRANTS, gateway_stage)
     if not record:
         return
     tell("functions ...")
